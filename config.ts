@@ -1,0 +1,344 @@
+import { cpus } from 'node:os'
+import { z } from 'zod'
+
+/**
+ * Every setting of Testigo: one schema, read once per process, refused as a whole with sentences that say what to set.
+ * Our names begin with TESTIGO_; an unknown one is refused, so that a misspelt setting is never silently ignored.
+ * `.env.example` and the table in the README are generated from here (`npm run settings`).
+ */
+
+const text = z.string().trim().min(1)
+const seconds = (from: number, to: number) => z.coerce.number().int().min(from).max(to)
+const onOff = (unset: 'on' | 'off') =>
+  z
+    .enum(['on', 'off'])
+    .default(unset)
+    .transform(word => word === 'on')
+const url = z.url({ protocol: /^https?$/ }).transform(value => value.replace(/\/+$/, ''))
+
+const SETTINGS = {
+  DATABASE_URL: {
+    schema: z.url({ protocol: /^postgres(ql)?$/ }).optional(),
+    about: 'PostgreSQL to use. Without it an embedded PostgreSQL runs in the data folder',
+    example: 'postgres://testigo:secret@db:5432/testigo',
+  },
+  PORT: { schema: z.coerce.number().int().min(0).max(65535).default(8080), about: 'Port of the API' },
+  TESTIGO_HOST: {
+    schema: text.default('127.0.0.1'),
+    about: 'Address the API listens on (0.0.0.0 in a container)',
+  },
+  TESTIGO_DATA_DIR: {
+    schema: text.default('.testigo'),
+    about: 'Folder for the embedded database, profiles and work in progress',
+  },
+  TESTIGO_LOG_LEVEL: {
+    schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
+    about: 'Least level that is logged: debug, info, warn, error, silent',
+  },
+
+  TESTIGO_GOOGLE_KEY_FILE: {
+    schema: text.optional(),
+    about: 'Service account key (JSON) with domain-wide delegation',
+    example: '/run/secrets/google-key.json',
+  },
+  TESTIGO_GOOGLE_SERVICE_ACCOUNT: {
+    schema: z.email().optional(),
+    about:
+      'Service account to sign for without a key file (keyless, through signJwt of the runtime identity)',
+    example: 'testigo@project.iam.gserviceaccount.com',
+  },
+  TESTIGO_GOOGLE_ORGANIZER: {
+    schema: z.email().optional(),
+    about: 'Workspace user in whose calendar the meetings are made',
+    example: 'agenda@example.com',
+  },
+  TESTIGO_GOOGLE_DRIVE_USER: {
+    schema: z.email().optional(),
+    about: 'Workspace user who uploads to Drive (default: the organizer)',
+    example: 'archivo@example.com',
+  },
+  TESTIGO_GOOGLE_DRIVE_FOLDER: {
+    schema: text.optional(),
+    about:
+      'Id of the Drive folder or shared drive that takes the recordings; without it nothing goes to Drive',
+  },
+  TESTIGO_GOOGLE_TOKEN_URL: {
+    schema: url.default('https://oauth2.googleapis.com/token'),
+    about: 'OAuth token endpoint',
+  },
+  TESTIGO_GOOGLE_API_URL: {
+    schema: url.default('https://www.googleapis.com'),
+    about: 'Root of Calendar and Drive',
+  },
+  TESTIGO_GOOGLE_MEET_URL: {
+    schema: url.default('https://meet.googleapis.com'),
+    about: 'Root of the Meet REST API',
+  },
+  TESTIGO_GOOGLE_IAM_URL: {
+    schema: url.default('https://iamcredentials.googleapis.com'),
+    about: 'Root of IAM Credentials (signJwt)',
+  },
+  TESTIGO_GOOGLE_METADATA_URL: {
+    schema: url.default('http://metadata.google.internal'),
+    about: 'Where the runtime identity gets its token in keyless mode',
+  },
+  TESTIGO_GOOGLE_TIMEOUT_SECONDS: {
+    schema: seconds(1, 300).default(20),
+    about: 'Limit of one call to Google, retries included',
+  },
+  TESTIGO_MEET_ACCESS: {
+    schema: z.enum(['OPEN', 'TRUSTED', 'RESTRICTED']).default('TRUSTED'),
+    about: 'Who joins without knocking: OPEN, TRUSTED or RESTRICTED',
+  },
+  TESTIGO_MEET_AUTO_RECORDING: {
+    schema: onOff('on'),
+    about: "Ask for Google's own recording as a second source where the edition has it: on or off",
+  },
+
+  TESTIGO_S3_BUCKET: { schema: text.default('testigo'), about: 'Bucket of the recordings' },
+  TESTIGO_S3_ENDPOINT: {
+    schema: url.optional(),
+    about: 'S3-compatible endpoint (default: AWS)',
+    example: 'http://127.0.0.1:9000',
+  },
+  TESTIGO_S3_PUBLIC_ENDPOINT: {
+    schema: url.optional(),
+    about: 'Endpoint written into download links, where it differs from the one above',
+  },
+  TESTIGO_S3_PREFIX: { schema: z.string().trim().default(''), about: 'Put before every object name' },
+  TESTIGO_S3_LINK_SECONDS: {
+    schema: seconds(60, 604_800).default(3600),
+    about: 'How long a download link works',
+  },
+  TESTIGO_KEEP_SEGMENTS: {
+    schema: onOff('on'),
+    about: "Keep the segments' own objects after the video is available: on or off",
+  },
+  TESTIGO_UPLOAD_TIMEOUT_SECONDS: {
+    schema: seconds(5, 86_400).default(1500),
+    about: 'Wall clock of one upload',
+  },
+  AWS_REGION: { schema: text.default('us-east-1'), about: 'AWS region' },
+  AWS_ACCESS_KEY_ID: { schema: text.optional(), about: "AWS key (default: the machine's role)" },
+  AWS_SECRET_ACCESS_KEY: { schema: text.optional(), about: 'AWS secret' },
+  AWS_SESSION_TOKEN: { schema: text.optional(), about: 'AWS session token' },
+
+  TESTIGO_RECORDER_SLOTS: {
+    schema: z.coerce
+      .number()
+      .int()
+      .min(1)
+      .max(64)
+      .default(Math.max(1, Math.floor(cpus().length / 2))),
+    about: 'Meetings one recorder records at once',
+    shownDefault: 'cores ÷ 2, at least 1',
+  },
+  TESTIGO_VIDEO_SIZE: {
+    schema: z
+      .string()
+      .regex(/^\d{3,4}x\d{3,4}$/, 'must look like 1280x720')
+      .default('1280x720')
+      .transform(size => {
+        const [width = 0, height = 0] = size.split('x').map(Number)
+        return { width, height }
+      }),
+    about: 'Size of the picture',
+  },
+  TESTIGO_VIDEO_FPS: {
+    schema: z.coerce.number().int().min(5).max(60).default(30),
+    about: 'Frames per second',
+  },
+  TESTIGO_VIDEO_BITRATE: {
+    schema: z.coerce.number().int().min(100_000).max(20_000_000).default(2_500_000),
+    about: 'Bits per second of the picture',
+  },
+  TESTIGO_SEGMENT_SECONDS: { schema: seconds(2, 30).default(4), about: 'Length of a segment' },
+  TESTIGO_BOT_EMAIL: {
+    schema: z.email().optional(),
+    about: 'Workspace account of the bot: invited to every meeting, signed in in its profile',
+    example: 'testigo@example.com',
+  },
+  TESTIGO_BOT_PROFILE: {
+    schema: text.optional(),
+    about: "Folder of the bot's browser profile (made by npm run sign-in-bot)",
+  },
+  TESTIGO_BOT_GUEST: {
+    schema: onOff('off'),
+    about: 'Join as a guest instead of the signed-in account: on or off',
+  },
+  TESTIGO_BOT_NAME: {
+    schema: text.default('Testigo (grabación)'),
+    about: 'Name of the bot when it joins as a guest',
+  },
+  TESTIGO_MEET_LANGUAGE: {
+    schema: z.enum(['en', 'es']).default('en'),
+    about: "Language asked of Meet's page",
+  },
+  CHROMIUM_PATH: { schema: text.default('/usr/bin/chromium'), about: 'Chromium to start' },
+  CHROMIUM_ARGS: { schema: z.string().default(''), about: 'Extra flags, split as a shell splits words' },
+  TESTIGO_CHROMIUM_SANDBOX: {
+    schema: z.enum(['on', 'off', 'auto']).default('auto'),
+    about: "Chromium's own sandbox: on, off, or auto (off only for root)",
+  },
+
+  TESTIGO_JOIN_LEAD_SECONDS: {
+    schema: seconds(0, 900).default(60),
+    about: 'How long before the start the bot joins',
+  },
+  TESTIGO_WAITING_ROOM_SECONDS: {
+    schema: seconds(5, 3600).default(600),
+    about: 'How long one knock waits before the bot knocks again',
+  },
+  TESTIGO_NOBODY_CAME_SECONDS: {
+    schema: seconds(5, 86_400).default(900),
+    about: 'How long after the start the bot waits for the first person',
+  },
+  TESTIGO_EVERYONE_LEFT_SECONDS: {
+    schema: seconds(1, 3600).default(180),
+    about: 'How long the bot stays after everyone left',
+  },
+  TESTIGO_ONLY_BOTS_SECONDS: {
+    schema: seconds(1, 3600).default(180),
+    about: 'How long the bot stays with other bots only',
+  },
+  TESTIGO_LONGEST_EXTRA_SECONDS: {
+    schema: seconds(60, 86_400).default(14_400),
+    about: 'How long past its scheduled end a call is recorded',
+  },
+} satisfies Record<string, Setting>
+
+interface Setting {
+  schema: z.ZodType
+  about: string
+  example?: string
+  shownDefault?: string
+}
+
+type Values = { [Name in keyof typeof SETTINGS]: z.output<(typeof SETTINGS)[Name]['schema']> }
+
+/** The settings could not be used; `sentences` say what to set, one for each fault. */
+export class SettingsRefused extends Error {
+  readonly code = 'settings_refused'
+  readonly sentences: readonly string[]
+  constructor(sentences: readonly string[]) {
+    super(`The settings are not usable:\n${sentences.map(line => `  - ${line}`).join('\n')}`)
+    this.name = 'SettingsRefused'
+    this.sentences = sentences
+  }
+}
+
+/**
+ * Reads the settings from an environment.
+ * @throws {SettingsRefused} with every fault at once
+ */
+export function readConfig(env: Readonly<Record<string, string | undefined>>): Config {
+  const faults = Object.keys(env)
+    .filter(name => name.startsWith('TESTIGO_') && !(name in SETTINGS))
+    .map(name => `${name} is not a setting of Testigo${nearest(name)}`)
+  const values: Record<string, unknown> = {}
+  for (const [name, setting] of Object.entries(SETTINGS)) {
+    // An empty value is what an unset line of a compose file gives: the default applies.
+    const given = env[name] === '' ? undefined : env[name]
+    const parsed = setting.schema.safeParse(given)
+    if (parsed.success) values[name] = parsed.data
+    else
+      faults.push(
+        `${name}: ${parsed.error.issues.map(issue => issue.message).join('; ')}. Set it to: ${setting.about}.`,
+      )
+  }
+  if (faults.length > 0) throw new SettingsRefused(faults)
+  return shape(values as Values)
+}
+
+export type Config = ReturnType<typeof shape>
+
+function shape(v: Values) {
+  return {
+    databaseUrl: v.DATABASE_URL,
+    dataDir: v.TESTIGO_DATA_DIR,
+    logLevel: v.TESTIGO_LOG_LEVEL,
+    api: { host: v.TESTIGO_HOST, port: v.PORT },
+    google: {
+      keyFile: v.TESTIGO_GOOGLE_KEY_FILE,
+      serviceAccount: v.TESTIGO_GOOGLE_SERVICE_ACCOUNT,
+      organizer: v.TESTIGO_GOOGLE_ORGANIZER,
+      driveUser: v.TESTIGO_GOOGLE_DRIVE_USER ?? v.TESTIGO_GOOGLE_ORGANIZER,
+      driveFolder: v.TESTIGO_GOOGLE_DRIVE_FOLDER,
+      tokenUrl: v.TESTIGO_GOOGLE_TOKEN_URL,
+      apiUrl: v.TESTIGO_GOOGLE_API_URL,
+      meetUrl: v.TESTIGO_GOOGLE_MEET_URL,
+      iamUrl: v.TESTIGO_GOOGLE_IAM_URL,
+      metadataUrl: v.TESTIGO_GOOGLE_METADATA_URL,
+      timeoutMs: v.TESTIGO_GOOGLE_TIMEOUT_SECONDS * 1000,
+      accessType: v.TESTIGO_MEET_ACCESS,
+      autoRecording: v.TESTIGO_MEET_AUTO_RECORDING,
+      botEmail: v.TESTIGO_BOT_EMAIL,
+    },
+    storage: {
+      bucket: v.TESTIGO_S3_BUCKET,
+      endpoint: v.TESTIGO_S3_ENDPOINT,
+      publicEndpoint: v.TESTIGO_S3_PUBLIC_ENDPOINT ?? v.TESTIGO_S3_ENDPOINT,
+      prefix: v.TESTIGO_S3_PREFIX,
+      linkSeconds: v.TESTIGO_S3_LINK_SECONDS,
+      keepSegments: v.TESTIGO_KEEP_SEGMENTS,
+      uploadTimeoutMs: v.TESTIGO_UPLOAD_TIMEOUT_SECONDS * 1000,
+      region: v.AWS_REGION,
+      accessKeyId: v.AWS_ACCESS_KEY_ID,
+      secretAccessKey: v.AWS_SECRET_ACCESS_KEY,
+      sessionToken: v.AWS_SESSION_TOKEN,
+    },
+    recorder: {
+      slots: v.TESTIGO_RECORDER_SLOTS,
+      width: v.TESTIGO_VIDEO_SIZE.width,
+      height: v.TESTIGO_VIDEO_SIZE.height,
+      fps: v.TESTIGO_VIDEO_FPS,
+      videoBitsPerSecond: v.TESTIGO_VIDEO_BITRATE,
+      segmentSeconds: v.TESTIGO_SEGMENT_SECONDS,
+    },
+    bot: {
+      email: v.TESTIGO_BOT_EMAIL,
+      profileDir: v.TESTIGO_BOT_PROFILE,
+      guest: v.TESTIGO_BOT_GUEST,
+      name: v.TESTIGO_BOT_NAME,
+      language: v.TESTIGO_MEET_LANGUAGE,
+    },
+    chromium: { path: v.CHROMIUM_PATH, args: v.CHROMIUM_ARGS, sandbox: v.TESTIGO_CHROMIUM_SANDBOX },
+    patience: {
+      joinLeadSeconds: v.TESTIGO_JOIN_LEAD_SECONDS,
+      waitingRoomSeconds: v.TESTIGO_WAITING_ROOM_SECONDS,
+      nobodyCameSeconds: v.TESTIGO_NOBODY_CAME_SECONDS,
+      everyoneLeftSeconds: v.TESTIGO_EVERYONE_LEFT_SECONDS,
+      onlyBotsSeconds: v.TESTIGO_ONLY_BOTS_SECONDS,
+      longestExtraSeconds: v.TESTIGO_LONGEST_EXTRA_SECONDS,
+    },
+  }
+}
+
+/** One row per setting, for `.env.example` and the README. */
+export function describeSettings(): {
+  name: string
+  about: string
+  default: string
+  example: string | undefined
+}[] {
+  return Object.entries(SETTINGS as Record<string, Setting>).map(([name, setting]) => ({
+    name,
+    about: setting.about,
+    default: setting.shownDefault ?? plainDefault(setting.schema),
+    example: setting.example,
+  }))
+}
+
+function plainDefault(schema: z.ZodType): string {
+  const json = z.toJSONSchema(schema, { io: 'input', unrepresentable: 'any' }) as { default?: unknown }
+  return json.default === undefined ? '' : String(json.default)
+}
+
+function nearest(name: string): string {
+  const words = new Set(name.split('_'))
+  const overlap = (other: string) => other.split('_').filter(word => words.has(word)).length
+  const [best] = Object.keys(SETTINGS)
+    .filter(other => other.startsWith('TESTIGO_'))
+    .sort((a, b) => overlap(b) - overlap(a))
+  return best && overlap(best) > 1 ? `; did you mean ${best}?` : '.'
+}

@@ -1,0 +1,147 @@
+import { sql } from 'drizzle-orm'
+import { fromDrizzle, type Job, PgBoss, type Queue, type WorkOptions } from 'pg-boss'
+import type { Transaction } from './connect.ts'
+
+/** What waits to be done, by name, with its payload. Everything that belongs to a row is sent in the row's transaction. */
+export interface Jobs {
+  /** Brings Google's side of a meeting to what the row says: event, space, cancellation. */
+  'provision-meeting': { meetingId: string }
+  /** Sends a bot. Due `joinLeadSeconds` before the start. */
+  'record-meeting': { meetingId: string }
+  /** Makes the video from the stored segments, checks and publishes it. */
+  'finish-recording': { recordingId: string }
+  /** Copies the finished video to Drive and attaches it to the event. */
+  'copy-to-drive': { recordingId: string }
+  /** Looks for meetings past their time with no outcome. Scheduled, no payload. */
+  sweep: Record<string, never>
+}
+export type JobName = keyof Jobs
+
+const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
+  // `exclusive`: one job queued or active for one key, so a repeat never makes a second one.
+  'provision-meeting': {
+    policy: 'exclusive',
+    retryLimit: 100,
+    retryDelay: 5,
+    retryBackoff: true,
+    retryDelayMax: 300,
+    expireInSeconds: 300,
+  },
+  'record-meeting': {
+    policy: 'exclusive',
+    retryLimit: 20,
+    retryDelay: 1,
+    heartbeatSeconds: 20,
+    expireInSeconds: 86_399,
+    retentionSeconds: 400 * 86_400,
+  },
+  'finish-recording': {
+    policy: 'exclusive',
+    retryLimit: 30,
+    retryDelay: 5,
+    retryBackoff: true,
+    retryDelayMax: 600,
+    heartbeatSeconds: 30,
+    expireInSeconds: 6 * 3600,
+  },
+  'copy-to-drive': {
+    policy: 'exclusive',
+    retryLimit: 60,
+    retryDelay: 10,
+    retryBackoff: true,
+    retryDelayMax: 1800,
+    heartbeatSeconds: 60,
+    expireInSeconds: 6 * 3600,
+  },
+  sweep: { policy: 'exclusive', retryLimit: 0, expireInSeconds: 120 },
+}
+
+export interface OpenJobs extends AsyncDisposable {
+  /**
+   * Sends a job within the transaction of the row it belongs to. With a `key`, at most one job of that name and key is
+   * queued or active; a repeat moves the queued one to the new time.
+   */
+  send<Name extends JobName>(
+    tx: Transaction,
+    name: Name,
+    payload: Jobs[Name],
+    options: { key: string; startAfter?: Date },
+  ): Promise<void>
+  /** Takes back a job that is not being worked on. */
+  withdraw(tx: Transaction, name: JobName, key: string): Promise<void>
+  /** Works on jobs until closed. The handler's signal is aborted when the job is taken away or the process stops. */
+  work<Name extends JobName>(
+    name: Name,
+    options: { atOnce: number; pollMs?: number },
+    handler: (payload: Jobs[Name], job: { id: string; signal: AbortSignal }) => Promise<void>,
+  ): Promise<void>
+  /** Takes no more jobs of this name; those being worked on go on. */
+  stopTaking(name: JobName): Promise<void>
+  /** Runs a job by the clock (cron, UTC). */
+  schedule(name: 'sweep', cron: string): Promise<void>
+  /** Waits up to `graceMs` for jobs being worked on, then leaves them to others. */
+  close(graceMs?: number): Promise<void>
+}
+
+/**
+ * Opens the job queue (pg-boss) on its own small pool in the same database.
+ * @param onError what the queue itself complains of
+ */
+export async function openJobs(url: string, onError: (error: Error) => void): Promise<OpenJobs> {
+  const boss = new PgBoss({
+    connectionString: url,
+    max: 3,
+    application_name: 'testigo-jobs',
+    monitorIntervalSeconds: 10,
+    superviseIntervalSeconds: 10,
+  })
+  boss.on('error', onError)
+  await boss.start()
+  for (const [name, queue] of Object.entries(QUEUES)) {
+    await boss.createQueue(name, queue)
+    const { policy: _, ...changeable } = queue
+    await boss.updateQueue(name, changeable)
+  }
+  let closed: Promise<void> | undefined
+  const close = (graceMs = 5000) => {
+    closed ??= boss.stop({ graceful: graceMs > 0, timeout: Math.max(1000, graceMs), close: true })
+    return closed
+  }
+  return {
+    async send(tx, name, payload, { key, startAfter }) {
+      const db = fromDrizzle(tx, sql)
+      // A job being worked on keeps its place; the send below then makes none, which is what `exclusive` is for.
+      const moved = await boss.update(name, payload, {
+        singletonKey: key,
+        startAfter: startAfter ?? new Date(),
+        db,
+      })
+      if (moved.updated === 0)
+        await boss.send(name, payload, { singletonKey: key, ...(startAfter ? { startAfter } : {}), db })
+    },
+    async withdraw(tx, name, key) {
+      await tx.execute(
+        sql`delete from pgboss.job where name = ${name} and singleton_key = ${key} and state < 'active'`,
+      )
+    },
+    async work(name, { atOnce, pollMs = 1000 }, handler) {
+      const options: WorkOptions = {
+        batchSize: 1,
+        localConcurrency: atOnce,
+        pollingIntervalSeconds: Math.max(0.5, pollMs / 1000),
+      }
+      await boss.work(name, options, async (jobs: Job[]) => {
+        for (const job of jobs)
+          await handler(job.data as Jobs[typeof name], { id: job.id, signal: job.signal })
+      })
+    },
+    async stopTaking(name) {
+      await boss.offWork(name, { wait: false })
+    },
+    async schedule(name, cron) {
+      await boss.schedule(name, cron, {}, { singletonKey: name })
+    },
+    close,
+    [Symbol.asyncDispose]: () => close(),
+  }
+}

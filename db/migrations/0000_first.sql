@@ -1,0 +1,171 @@
+CREATE TABLE "api_keys" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"name" text NOT NULL,
+	"prefix" text NOT NULL,
+	"hash" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"last_used_at" timestamp (3) with time zone,
+	"revoked_at" timestamp (3) with time zone,
+	CONSTRAINT "api_keys_hash_unique" UNIQUE("hash")
+);
+--> statement-breakpoint
+CREATE TABLE "attempts" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"recording_id" uuid NOT NULL,
+	"number" integer NOT NULL,
+	"recorder" text NOT NULL,
+	"bot_account" text,
+	"started_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"admitted_at" timestamp (3) with time zone,
+	"ended_at" timestamp (3) with time zone,
+	"heartbeat_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"ending" text,
+	"not_in_call_ms" integer DEFAULT 0 NOT NULL,
+	"artefacts" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	CONSTRAINT "attempts_number" UNIQUE("recording_id","number")
+);
+--> statement-breakpoint
+CREATE TABLE "drive_folders" (
+	"root_id" text NOT NULL,
+	"month" date NOT NULL,
+	"folder_id" text NOT NULL,
+	CONSTRAINT "drive_folders_root_id_month_pk" PRIMARY KEY("root_id","month")
+);
+--> statement-breakpoint
+CREATE TABLE "meeting_events" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "meeting_events_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"organization_id" uuid NOT NULL,
+	"meeting_id" uuid NOT NULL,
+	"at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"actor" text NOT NULL,
+	"kind" text NOT NULL,
+	"ending" text,
+	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "meetings" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"external_id" text,
+	"topic" text NOT NULL,
+	"description" text,
+	"starts_at" timestamp (3) with time zone NOT NULL,
+	"ends_at" timestamp (3) with time zone NOT NULL,
+	"time_zone" text NOT NULL,
+	"status" text DEFAULT 'scheduled' NOT NULL,
+	"related_type" text,
+	"related_id" text,
+	"custom_fields" jsonb,
+	"patience" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"provider" text DEFAULT 'google_meet' NOT NULL,
+	"organizer" text NOT NULL,
+	"event_id" text NOT NULL,
+	"join_url" text,
+	"meeting_code" text,
+	"space_name" text,
+	"space" jsonb,
+	"revision" integer DEFAULT 1 NOT NULL,
+	"synced_revision" integer DEFAULT 0 NOT NULL,
+	"actual_start" timestamp (3) with time zone,
+	"actual_end" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"cancelled_at" timestamp (3) with time zone,
+	CONSTRAINT "meetings_external_id" UNIQUE("organization_id","external_id"),
+	CONSTRAINT "meetings_status" CHECK ("meetings"."status" in ('scheduled', 'in_progress', 'ended', 'cancelled')),
+	CONSTRAINT "meetings_end_after_start" CHECK ("meetings"."ends_at" > "meetings"."starts_at")
+);
+--> statement-breakpoint
+CREATE TABLE "organizations" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"name" text NOT NULL,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "organizations_name_unique" UNIQUE("name")
+);
+--> statement-breakpoint
+CREATE TABLE "participants" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"meeting_id" uuid NOT NULL,
+	"email" text NOT NULL,
+	"name" text,
+	"role" text DEFAULT 'participant' NOT NULL,
+	"removed_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "participants_email" UNIQUE("meeting_id","email")
+);
+--> statement-breakpoint
+CREATE TABLE "presences" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"meeting_id" uuid NOT NULL,
+	"attempt_id" uuid NOT NULL,
+	"person_key" text NOT NULL,
+	"name" text,
+	"joined_at" timestamp (3) with time zone NOT NULL,
+	"left_at" timestamp (3) with time zone
+);
+--> statement-breakpoint
+CREATE TABLE "recordings" (
+	"id" uuid PRIMARY KEY NOT NULL,
+	"organization_id" uuid NOT NULL,
+	"meeting_id" uuid NOT NULL,
+	"status" text DEFAULT 'pending' NOT NULL,
+	"ending" text,
+	"started_at" timestamp (3) with time zone,
+	"ended_at" timestamp (3) with time zone,
+	"available_at" timestamp (3) with time zone,
+	"duration_ms" bigint,
+	"size_bytes" bigint,
+	"sha256" text,
+	"s3_key" text,
+	"checks" jsonb,
+	"drive_status" text DEFAULT 'none' NOT NULL,
+	"drive_file_id" text,
+	"drive_link" text,
+	"drive_session_uri" text,
+	"drive_error" text,
+	"segments_removed_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	CONSTRAINT "recordings_meeting_id_unique" UNIQUE("meeting_id"),
+	CONSTRAINT "recordings_status" CHECK ("recordings"."status" in ('pending', 'joining', 'waiting_room', 'recording', 'interrupted', 'finishing', 'available', 'partial', 'failed', 'not_held', 'cancelled'))
+);
+--> statement-breakpoint
+CREATE TABLE "segments" (
+	"organization_id" uuid NOT NULL,
+	"attempt_id" uuid NOT NULL,
+	"number" integer NOT NULL,
+	"s3_key" text NOT NULL,
+	"sha256" text NOT NULL,
+	"size_bytes" integer NOT NULL,
+	"start_ms" bigint NOT NULL,
+	"duration_ms" integer NOT NULL,
+	"started_at" timestamp (3) with time zone NOT NULL,
+	"ended_at" timestamp (3) with time zone NOT NULL,
+	"stored_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "segments_attempt_id_number_pk" PRIMARY KEY("attempt_id","number")
+);
+--> statement-breakpoint
+ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "attempts" ADD CONSTRAINT "attempts_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "attempts" ADD CONSTRAINT "attempts_recording_id_recordings_id_fk" FOREIGN KEY ("recording_id") REFERENCES "public"."recordings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "meeting_events" ADD CONSTRAINT "meeting_events_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "meeting_events" ADD CONSTRAINT "meeting_events_meeting_id_meetings_id_fk" FOREIGN KEY ("meeting_id") REFERENCES "public"."meetings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "meetings" ADD CONSTRAINT "meetings_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "participants" ADD CONSTRAINT "participants_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "participants" ADD CONSTRAINT "participants_meeting_id_meetings_id_fk" FOREIGN KEY ("meeting_id") REFERENCES "public"."meetings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "presences" ADD CONSTRAINT "presences_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "presences" ADD CONSTRAINT "presences_meeting_id_meetings_id_fk" FOREIGN KEY ("meeting_id") REFERENCES "public"."meetings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "presences" ADD CONSTRAINT "presences_attempt_id_attempts_id_fk" FOREIGN KEY ("attempt_id") REFERENCES "public"."attempts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "recordings" ADD CONSTRAINT "recordings_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "recordings" ADD CONSTRAINT "recordings_meeting_id_meetings_id_fk" FOREIGN KEY ("meeting_id") REFERENCES "public"."meetings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "segments" ADD CONSTRAINT "segments_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "segments" ADD CONSTRAINT "segments_attempt_id_attempts_id_fk" FOREIGN KEY ("attempt_id") REFERENCES "public"."attempts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "meeting_events_by_meeting" ON "meeting_events" USING btree ("meeting_id","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_start" ON "meetings" USING btree ("organization_id","starts_at","id");--> statement-breakpoint
+CREATE INDEX "participants_by_email" ON "participants" USING btree ("organization_id","email");--> statement-breakpoint
+CREATE INDEX "presences_by_meeting" ON "presences" USING btree ("meeting_id","joined_at");--> statement-breakpoint
+CREATE UNIQUE INDEX "segments_key" ON "segments" USING btree ("s3_key");

@@ -1,0 +1,288 @@
+import { sql } from 'drizzle-orm'
+import {
+  bigint,
+  check,
+  date,
+  index,
+  integer,
+  jsonb,
+  pgTable,
+  primaryKey,
+  text,
+  timestamp,
+  unique,
+  uniqueIndex,
+  uuid,
+} from 'drizzle-orm/pg-core'
+import type { Ending } from './endings.ts'
+import { MEETING_STATUSES, type MeetingStatus, RECORDING_STATUSES, type RecordingStatus } from './states.ts'
+
+const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
+const oneOf = (words: readonly string[]) => sql.raw(`(${words.map(word => `'${word}'`).join(', ')})`)
+
+/** Who uses Testigo: every row of theirs carries the organisation's id. */
+export const organizations = pgTable('organizations', {
+  id: uuid('id').primaryKey(),
+  name: text('name').notNull().unique(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+})
+
+/** A key is shown once; here stand its first characters, to recognise it, and its SHA-256. */
+export const apiKeys = pgTable('api_keys', {
+  id: uuid('id').primaryKey(),
+  organizationId: uuid('organization_id')
+    .notNull()
+    .references(() => organizations.id),
+  name: text('name').notNull(),
+  prefix: text('prefix').notNull(),
+  hash: text('hash').notNull().unique(),
+  createdAt: instant('created_at').notNull().defaultNow(),
+  lastUsedAt: instant('last_used_at'),
+  revokedAt: instant('revoked_at'),
+})
+
+/** Limits of one meeting that differ from the settings; seconds (DESIGN.md §5). */
+export interface Patience {
+  joinLeadSeconds?: number
+  waitingRoomSeconds?: number
+  nobodyCameSeconds?: number
+  everyoneLeftSeconds?: number
+  onlyBotsSeconds?: number
+  longestExtraSeconds?: number
+}
+
+/** What Google said when the space was configured; a refusal never fails a meeting. */
+export interface SpaceConfiguration {
+  accessType?: string
+  autoRecording?: 'on' | 'refused' | 'not_asked'
+  refusals: string[]
+}
+
+export const meetings = pgTable(
+  'meetings',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    externalId: text('external_id'),
+    topic: text('topic').notNull(),
+    description: text('description'),
+    startsAt: instant('starts_at').notNull(),
+    endsAt: instant('ends_at').notNull(),
+    timeZone: text('time_zone').notNull(),
+    status: text('status').$type<MeetingStatus>().notNull().default('scheduled'),
+    relatedType: text('related_type'),
+    relatedId: text('related_id'),
+    customFields: jsonb('custom_fields').$type<Record<string, unknown>>(),
+    patience: jsonb('patience').$type<Patience>().notNull().default({}),
+    provider: text('provider').notNull().default('google_meet'),
+    /** Calendar whose owner is impersonated. */
+    organizer: text('organizer').notNull(),
+    /** Made by us, so that an insert repeated after a crash makes no second event (google-apis.md §1.3). */
+    eventId: text('event_id').notNull(),
+    joinUrl: text('join_url'),
+    meetingCode: text('meeting_code'),
+    spaceName: text('space_name'),
+    space: jsonb('space').$type<SpaceConfiguration>(),
+    /** Counts what callers changed; Google is up to date when `syncedRevision` has caught up. */
+    revision: integer('revision').notNull().default(1),
+    syncedRevision: integer('synced_revision').notNull().default(0),
+    actualStart: instant('actual_start'),
+    actualEnd: instant('actual_end'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+    cancelledAt: instant('cancelled_at'),
+  },
+  table => [
+    unique('meetings_external_id').on(table.organizationId, table.externalId),
+    index('meetings_by_start').on(table.organizationId, table.startsAt, table.id),
+    check('meetings_status', sql`${table.status} in ${oneOf(MEETING_STATUSES)}`),
+    check('meetings_end_after_start', sql`${table.endsAt} > ${table.startsAt}`),
+  ],
+)
+
+export const participants = pgTable(
+  'participants',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    meetingId: uuid('meeting_id')
+      .notNull()
+      .references(() => meetings.id),
+    email: text('email').notNull(),
+    name: text('name'),
+    role: text('role').$type<'host' | 'participant'>().notNull().default('participant'),
+    /** Taken off the invitation; the row stays as part of the record. */
+    removedAt: instant('removed_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  table => [
+    unique('participants_email').on(table.meetingId, table.email),
+    index('participants_by_email').on(table.organizationId, table.email),
+  ],
+)
+
+/** One stay of one person in the call, as the bot saw it. `personKey` is the id of the person's tile. */
+export const presences = pgTable(
+  'presences',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    meetingId: uuid('meeting_id')
+      .notNull()
+      .references(() => meetings.id),
+    attemptId: uuid('attempt_id')
+      .notNull()
+      .references(() => attempts.id),
+    personKey: text('person_key').notNull(),
+    name: text('name'),
+    joinedAt: instant('joined_at').notNull(),
+    leftAt: instant('left_at'),
+  },
+  table => [index('presences_by_meeting').on(table.meetingId, table.joinedAt)],
+)
+
+/** What a finished recording was found to be; every check has a sentence. */
+export interface ContentCheck {
+  ok: boolean
+  detail: string
+  [measure: string]: unknown
+}
+export type ContentChecks = Record<string, ContentCheck>
+
+export const recordings = pgTable(
+  'recordings',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    meetingId: uuid('meeting_id')
+      .notNull()
+      .unique()
+      .references(() => meetings.id),
+    status: text('status').$type<RecordingStatus>().notNull().default('pending'),
+    ending: text('ending').$type<Ending>(),
+    startedAt: instant('started_at'),
+    endedAt: instant('ended_at'),
+    availableAt: instant('available_at'),
+    durationMs: bigint('duration_ms', { mode: 'number' }),
+    sizeBytes: bigint('size_bytes', { mode: 'number' }),
+    sha256: text('sha256'),
+    s3Key: text('s3_key'),
+    checks: jsonb('checks').$type<ContentChecks>(),
+    /** `none` where no Drive folder is configured. */
+    driveStatus: text('drive_status')
+      .$type<'none' | 'pending' | 'uploaded' | 'failed'>()
+      .notNull()
+      .default('none'),
+    driveFileId: text('drive_file_id'),
+    driveLink: text('drive_link'),
+    /** Kept so that an upload cut short goes on where it stopped; a secret until the upload is over. */
+    driveSessionUri: text('drive_session_uri'),
+    driveError: text('drive_error'),
+    segmentsRemovedAt: instant('segments_removed_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+  },
+  table => [check('recordings_status', sql`${table.status} in ${oneOf(RECORDING_STATUSES)}`)],
+)
+
+/** What an attempt that went wrong left behind to look at. */
+export interface Artefact {
+  kind: 'screenshot' | 'html'
+  key: string
+  takenAt: string
+  screen: string
+}
+
+export const attempts = pgTable(
+  'attempts',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    recordingId: uuid('recording_id')
+      .notNull()
+      .references(() => recordings.id),
+    number: integer('number').notNull(),
+    /** Which recorder: host name and process id. */
+    recorder: text('recorder').notNull(),
+    botAccount: text('bot_account'),
+    startedAt: instant('started_at').notNull().defaultNow(),
+    admittedAt: instant('admitted_at'),
+    endedAt: instant('ended_at'),
+    heartbeatAt: instant('heartbeat_at').notNull().defaultNow(),
+    ending: text('ending').$type<Ending>(),
+    /** Milliseconds of this attempt's picture that showed the waiting room or another screen, not the call. */
+    notInCallMs: integer('not_in_call_ms').notNull().default(0),
+    artefacts: jsonb('artefacts').$type<Artefact[]>().notNull().default([]),
+  },
+  table => [unique('attempts_number').on(table.recordingId, table.number)],
+)
+
+/** One object in S3: number 0 is the attempt's initialisation segment, then a few seconds of media each. */
+export const segments = pgTable(
+  'segments',
+  {
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    attemptId: uuid('attempt_id')
+      .notNull()
+      .references(() => attempts.id),
+    number: integer('number').notNull(),
+    s3Key: text('s3_key').notNull(),
+    sha256: text('sha256').notNull(),
+    sizeBytes: integer('size_bytes').notNull(),
+    /** Media time within the attempt. */
+    startMs: bigint('start_ms', { mode: 'number' }).notNull(),
+    durationMs: integer('duration_ms').notNull(),
+    /** Wall clock of its first and its last frame. */
+    startedAt: instant('started_at').notNull(),
+    endedAt: instant('ended_at').notNull(),
+    storedAt: instant('stored_at').notNull(),
+  },
+  table => [
+    primaryKey({ columns: [table.attemptId, table.number] }),
+    uniqueIndex('segments_key').on(table.s3Key),
+  ],
+)
+
+/** Every change of a meeting or its recording, with its reason: the log a person reads to see what happened. */
+export const meetingEvents = pgTable(
+  'meeting_events',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    meetingId: uuid('meeting_id')
+      .notNull()
+      .references(() => meetings.id),
+    at: instant('at').notNull().defaultNow(),
+    /** Who: `api_key:<prefix>`, `recorder:<name>`, `job:<name>`. */
+    actor: text('actor').notNull(),
+    kind: text('kind').notNull(),
+    ending: text('ending').$type<Ending>(),
+    detail: jsonb('detail').$type<Record<string, unknown>>().notNull().default({}),
+  },
+  table => [index('meeting_events_by_meeting').on(table.meetingId, table.id)],
+)
+
+/** Folders made in Drive, so that two recorders make `2026/11` once. */
+export const driveFolders = pgTable(
+  'drive_folders',
+  {
+    rootId: text('root_id').notNull(),
+    month: date('month', { mode: 'string' }).notNull(),
+    folderId: text('folder_id').notNull(),
+  },
+  table => [primaryKey({ columns: [table.rootId, table.month] })],
+)

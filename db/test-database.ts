@@ -1,0 +1,35 @@
+import { randomBytes } from 'node:crypto'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import postgres from 'postgres'
+import { migrateDatabase } from './connect.ts'
+import { type DatabaseServer, startEmbeddedPostgres } from './embedded-postgres.ts'
+
+/** For tests: a database of its own on a real PostgreSQL, tables made. Dropped with everything in it. */
+export async function openTestDatabase(): Promise<{ url: string } & AsyncDisposable> {
+  const server = await testServer()
+  const name = `test_${randomBytes(6).toString('hex')}`
+  await onServer(server.url, sql => sql`create database ${sql(name)}`)
+  const url = new URL(server.url)
+  url.pathname = `/${name}`
+  await migrateDatabase(url.href)
+  const drop = async () => {
+    await onServer(server.url, sql => sql`drop database if exists ${sql(name)} with (force)`)
+    await server.stop()
+  }
+  return { url: url.href, [Symbol.asyncDispose]: drop }
+}
+
+// The folder outlives the tests: making a cluster takes longer than most of them.
+function testServer(): Promise<DatabaseServer> {
+  return startEmbeddedPostgres(join(tmpdir(), `testigo-tests-${process.getuid?.() ?? 0}`))
+}
+
+async function onServer(url: string, work: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
+  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  try {
+    await work(sql)
+  } finally {
+    await sql.end({ timeout: 5 })
+  }
+}

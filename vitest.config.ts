@@ -1,0 +1,15 @@
+import { defineConfig } from 'vitest/config'
+
+// Files run one after another: a browser, ffmpeg and WebRTC need both cores to themselves.
+export default defineConfig({
+  test: {
+    include: ['**/*.test.ts'],
+    exclude: ['node_modules/**', '.testigo/**'],
+    pool: 'forks',
+    fileParallelism: false,
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+    teardownTimeout: 20_000,
+    reporters: ['default'],
+  },
+})
