@@ -90,7 +90,8 @@ export async function launchBrowser(settings: BrowserSettings): Promise<Recorder
     settings.profileDir === undefined ? await mkdtemp(join(tmpdir(), 'testigo-chromium-')) : undefined
   const removeTemporaryProfile = async () => {
     // Chromium may still be letting go of its files for a moment after it ended.
-    if (temporaryProfile !== undefined) await rm(temporaryProfile, { recursive: true, force: true, maxRetries: 10 })
+    if (temporaryProfile !== undefined)
+      await rm(temporaryProfile, { recursive: true, force: true, maxRetries: 10 })
   }
   let browser: Browser | undefined
   try {
@@ -227,7 +228,9 @@ async function endProcessTree(browser: Browser): Promise<void> {
   while (left.length > 0) {
     for (const process of left) kill(process)
     if (Date.now() > deadlineMs) {
-      throw new Error(`Chromium does not end: processes ${left.map(process => process.pid).join(', ')} are left`)
+      throw new Error(
+        `Chromium does not end: processes ${left.map(process => process.pid).join(', ')} are left`,
+      )
     }
     await new Promise(resolve => setTimeout(resolve, 20))
     left = await stillRunning(tree)
@@ -283,7 +286,11 @@ function explainLaunchFailure(error: unknown, settings: BrowserSettings): Browse
     )
   }
   if (/Missing X server/.test(text)) {
-    return new BrowserDidNotStart('no-display', 'A window was asked for and there is no display (DISPLAY).', error)
+    return new BrowserDidNotStart(
+      'no-display',
+      'A window was asked for and there is no display (DISPLAY).',
+      error,
+    )
   }
   return new BrowserDidNotStart('other', `Chromium did not start: ${text.split('\n')[0]}`, error)
 }

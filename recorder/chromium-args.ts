@@ -47,7 +47,12 @@ function refuseUnclosedQuote(text: string): void {
   if (open !== undefined) throw new BadShellWords('unclosed-quote', `a ${open} is opened and never closed`)
 }
 
-const LIST_SWITCHES = ['--disable-features', '--enable-features', '--disable-blink-features', '--enable-blink-features']
+const LIST_SWITCHES = [
+  '--disable-features',
+  '--enable-features',
+  '--disable-blink-features',
+  '--enable-blink-features',
+]
 
 /**
  * Puts repeated list switches together, because Chromium honours only the last of each

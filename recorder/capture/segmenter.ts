@@ -1,0 +1,163 @@
+// Encoded media of the tab → ffmpeg (picture copied, sound to AAC) → fragments → closed, hashed segments.
+import { createHash } from 'node:crypto'
+import { Readable } from 'node:stream'
+import { pipeline } from 'node:stream/promises'
+import { type ChildExit, describeExit, startChild } from './child-process.ts'
+import { BadFragmentedMp4, type FragmentPiece, readFragments } from './fragments.ts'
+
+const FLUSH_TIMEOUT_MS = 10_000
+/** A segment may be this much shorter than asked for: key frames come a frame early or late. */
+const EARLY_CUT_MS = 250
+
+export interface SegmenterSettings {
+  segmentSeconds: number
+  /** Wall clock (ms since 1970) of media time 0. */
+  startedAtMs: number
+  /** Bits per second of the AAC sound. */
+  audioBitrate: number
+  /** Which ffmpeg. Default: the one in PATH. */
+  ffmpegPath?: string
+}
+
+/** A closed piece of one attempt. `init` comes first and holds no pictures; an attempt's pieces in order are one MP4. */
+export interface Segment {
+  /** 0 is the init piece, media begins at 1. */
+  number: number
+  kind: 'init' | 'media'
+  bytes: Buffer
+  /** SHA-256 of `bytes`, in hexadecimal. */
+  sha256: string
+  /** Media time of the first picture. */
+  startMs: number
+  durationMs: number
+  /** Wall clock (ms since 1970) of the first picture. */
+  wallClockStartMs: number
+  /** Every segment begins with a picture that can be decoded alone. */
+  keyFrame: true
+}
+
+export interface SegmenterFailure {
+  reason: 'ffmpeg-ended' | 'unreadable-output'
+  detail: string
+}
+
+export interface Segmenter extends AsyncDisposable {
+  /** Segments as they close. Ends after the last frame, also after a failure; never throws. Read it to its end. */
+  segments: AsyncIterable<Segment>
+  pid: number | undefined
+  /** Settles when ffmpeg died or wrote what cannot be read. Stays pending for ever when all went well. */
+  failed: Promise<SegmenterFailure>
+  /**
+   * Closes what has come so far: everything up to the last frame still leaves through `segments`.
+   * To lose nothing stop the capture first. May be called twice.
+   */
+  stop(): Promise<void>
+}
+
+/** ffmpeg's command line for live segments (a pure value). */
+export function segmentArgs({ audioBitrate }: { audioBitrate: number }): string[] {
+  return [
+    ...['-hide_banner', '-nostdin', '-loglevel', 'warning'],
+    // The header says all there is to know: no waiting to look at the first seconds.
+    ...['-probesize', '1000000', '-analyzeduration', '0'],
+    ...['-f', 'matroska', '-i', 'pipe:0', '-map', '0:v:0', '-map', '0:a:0'],
+    ...['-c:v', 'copy', '-c:a', 'aac', '-b:a', String(audioBitrate), '-ar', '48000', '-ac', '2'],
+    // Holes in the sound become silence, so that what follows stays with its picture.
+    ...['-af', 'aresample=async=1000:first_pts=0'],
+    // When the sound stops coming the picture does not wait for it.
+    ...['-max_interleave_delta', '1000000'],
+    ...['-f', 'mp4', '-movflags', '+frag_keyframe+empty_moov+default_base_moof+delay_moov+skip_trailer'],
+    ...['-flush_packets', '1', 'pipe:1'],
+  ]
+}
+
+/** Starts ffmpeg on the chunks of a capture and gives the segments as they close. */
+export function startSegmenter(chunks: AsyncIterable<Buffer>, settings: SegmenterSettings): Segmenter {
+  const child = startChild(settings.ffmpegPath ?? 'ffmpeg', segmentArgs(settings), {
+    name: 'ffmpeg (segments)',
+    stdin: 'pipe',
+  })
+  const { stdin } = child
+  if (stdin === null) throw new Error('ffmpeg runs without standard input')
+  const failed = Promise.withResolvers<SegmenterFailure>()
+  const input = Readable.from(chunks)
+  // ffmpeg's death closes the pipe under the writer; what it means is told by its exit.
+  const fed = pipeline(input, stdin).catch(() => undefined)
+  const finished = Promise.withResolvers<void>()
+
+  const judgeExit = (exit: ChildExit) => {
+    if (exit.reason === 'stopped' || (exit.reason === 'exited' && exit.code === 0)) return
+    failed.resolve({ reason: 'ffmpeg-ended', detail: describeExit('ffmpeg', exit) })
+  }
+  async function* readSegments(): AsyncGenerator<Segment> {
+    try {
+      yield* groupFragments(readFragments(child.stdout as AsyncIterable<Buffer>), settings)
+    } catch (error) {
+      if (!(error instanceof BadFragmentedMp4)) throw error
+      failed.resolve({ reason: 'unreadable-output', detail: error.message })
+      await child.stop()
+    } finally {
+      judgeExit(await child.exit)
+      await fed
+      finished.resolve()
+    }
+  }
+
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= (async () => {
+      input.destroy()
+      await fed
+      stdin.end()
+      const limit = setTimeout(() => void child.stop(), FLUSH_TIMEOUT_MS)
+      await child.exit
+      clearTimeout(limit)
+    })()
+    return stopped
+  }
+  return {
+    segments: readSegments(),
+    pid: child.pid,
+    failed: failed.promise,
+    stop,
+    [Symbol.asyncDispose]: stop,
+  }
+}
+
+async function* groupFragments(
+  pieces: ReturnType<typeof readFragments>,
+  { segmentSeconds, startedAtMs }: SegmenterSettings,
+): AsyncGenerator<Segment> {
+  let number = 0
+  let open: FragmentPiece[] = []
+  const close = (): Segment => {
+    const startMs = open[0]?.startMs ?? 0
+    const segment = makeSegment('media', ++number, Buffer.concat(open.map(({ bytes }) => bytes)), {
+      startMs,
+      durationMs: open.reduce((sum, { durationMs }) => sum + durationMs, 0),
+      wallClockStartMs: startedAtMs + startMs,
+    })
+    open = []
+    return segment
+  }
+  for await (const piece of pieces) {
+    if (piece.kind === 'init') {
+      yield makeSegment('init', 0, piece.bytes, { startMs: 0, durationMs: 0, wallClockStartMs: startedAtMs })
+      continue
+    }
+    open.push(piece)
+    const openMs = open.reduce((sum, { durationMs }) => sum + durationMs, 0)
+    if (openMs >= segmentSeconds * 1000 - EARLY_CUT_MS) yield close()
+  }
+  if (open.length > 0) yield close()
+}
+
+function makeSegment(
+  kind: Segment['kind'],
+  number: number,
+  bytes: Buffer,
+  times: Pick<Segment, 'startMs' | 'durationMs' | 'wallClockStartMs'>,
+): Segment {
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  return { number, kind, bytes, sha256, ...times, keyFrame: true }
+}

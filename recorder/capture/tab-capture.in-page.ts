@@ -1,0 +1,158 @@
+// Runs inside the capture extension's page. Functions here close over nothing: they are sent as text.
+
+export interface InPageSettings {
+  /** Address of the recorder's loopback WebSocket, token included. */
+  url: string
+  tabId: number
+  width: number
+  height: number
+  fps: number
+  videoBitsPerSecond: number
+  audioBitsPerSecond: number
+  keyFrameSeconds: number
+  timesliceMs: number
+  mimeType: string
+  /** Chunks on their way that the recorder has not taken yet; more wait in the page. */
+  maxUnacknowledged: number
+  /** What may wait in the page before the capture fails with `reader-too-slow`. */
+  maxWaitingBytes: number
+}
+
+/** What the page tells beside the media itself. */
+export type PageMessage =
+  | { type: 'started'; atMs: number }
+  | { type: 'ended' }
+  | { type: 'failed'; reason: 'reader-too-slow' | 'recorder-error' | 'track-ended'; detail: string }
+  | { type: 'stats'; framesDelivered: number; framesDropped: number; waitingBytes: number }
+
+/** What the recorder tells the page. */
+export type RecorderMessage = { type: 'ack' } | { type: 'stop' }
+
+/**
+ * Captures one tab with picture and sound, encodes it with MediaRecorder and sends the chunks over the WebSocket.
+ * Resolves when recording has begun; everything after that is told over the WebSocket. Rejects when it cannot begin.
+ */
+export async function captureTab(settings: InPageSettings): Promise<void> {
+  interface TabCaptureApi {
+    tabCapture: { getMediaStreamId(options: { targetTabId: number }): Promise<string> }
+  }
+  type TrackWithStats = MediaStreamTrack & {
+    stats?: { deliveredFrames: number; discardedFrames: number; totalFrames: number }
+  }
+
+  const socket = new WebSocket(settings.url)
+  socket.binaryType = 'arraybuffer'
+  await new Promise<void>((resolve, reject) => {
+    socket.onopen = () => resolve()
+    socket.onerror = () => reject(new Error('the recorder cannot be reached'))
+  })
+
+  const { tabCapture } = (globalThis as unknown as { chrome: TabCaptureApi }).chrome
+  const streamId = await tabCapture.getMediaStreamId({ targetTabId: settings.tabId })
+  const source = { chromeMediaSource: 'tab', chromeMediaSourceId: streamId }
+  const { width, height, fps } = settings
+  const stream = await navigator.mediaDevices.getUserMedia({
+    audio: { mandatory: source },
+    video: {
+      mandatory: {
+        ...source,
+        minWidth: width,
+        maxWidth: width,
+        minHeight: height,
+        maxHeight: height,
+        minFrameRate: 1,
+        maxFrameRate: fps,
+      },
+    },
+  } as unknown as MediaStreamConstraints)
+  const videoTrack = stream.getVideoTracks()[0] as TrackWithStats
+  const recorder = new MediaRecorder(stream, {
+    mimeType: settings.mimeType,
+    videoBitsPerSecond: settings.videoBitsPerSecond,
+    audioBitsPerSecond: settings.audioBitsPerSecond,
+    videoKeyFrameIntervalDuration: settings.keyFrameSeconds * 1000,
+  } as MediaRecorderOptions)
+
+  const waiting: Blob[] = []
+  let waitingBytes = 0
+  let unacknowledged = 0
+  let reading = false
+  let over: PageMessage | undefined
+  // `recorder.state` says inactive before the last chunk is handed out; the stop event comes after it.
+  let recorderDone = false
+
+  const tell = (message: PageMessage) => {
+    if (socket.readyState === WebSocket.OPEN) socket.send(JSON.stringify(message))
+  }
+  const release = () => {
+    if (recorder.state !== 'inactive') recorder.stop()
+    for (const track of stream.getTracks()) track.stop()
+  }
+  const fail = (reason: (PageMessage & { type: 'failed' })['reason'], detail: string) => {
+    over ??= { type: 'failed', reason, detail }
+    release()
+  }
+  const send = async () => {
+    if (reading) return
+    reading = true
+    while (unacknowledged < settings.maxUnacknowledged) {
+      const chunk = waiting.shift()
+      if (chunk === undefined) break
+      waitingBytes -= chunk.size
+      unacknowledged++
+      socket.send(await chunk.arrayBuffer())
+    }
+    reading = false
+    if (over !== undefined && waiting.length === 0 && recorderDone) {
+      tell(over)
+      socket.close(1000)
+    }
+  }
+
+  recorder.ondataavailable = event => {
+    if (event.data.size > 0) {
+      waiting.push(event.data)
+      waitingBytes += event.data.size
+    }
+    if (waitingBytes > settings.maxWaitingBytes) {
+      fail('reader-too-slow', `${Math.round(waitingBytes / 1_048_576)} MiB wait to be taken`)
+    }
+    const frames = videoTrack.stats
+    tell({
+      type: 'stats',
+      framesDelivered: frames?.deliveredFrames ?? 0,
+      framesDropped: frames?.discardedFrames ?? 0,
+      waitingBytes,
+    })
+    void send()
+  }
+  recorder.onerror = event => {
+    const { error } = event as Event & { error?: Error }
+    fail('recorder-error', error?.message ?? 'unknown')
+  }
+  recorder.onstop = () => {
+    recorderDone = true
+    over ??= { type: 'ended' }
+    void send()
+  }
+  videoTrack.onended = () => fail('track-ended', 'the picture of the tab ended')
+  socket.onmessage = event => {
+    const message = JSON.parse(event.data as string) as RecorderMessage
+    if (message.type === 'ack') {
+      unacknowledged--
+      void send()
+    } else {
+      over ??= { type: 'ended' }
+      release()
+    }
+  }
+  socket.onclose = release
+
+  // The start event comes some 200 ms late; the recorded frames begin with this call.
+  const atMs = performance.timeOrigin + performance.now()
+  await new Promise<void>(resolve => {
+    recorder.onstart = () => resolve()
+    recorder.start(settings.timesliceMs)
+  })
+  tell({ type: 'started', atMs })
+}

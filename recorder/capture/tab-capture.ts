@@ -1,0 +1,245 @@
+// The meeting's tab as a stream of encoded media (Matroska, H.264 + Opus).
+import type { RecorderBrowser } from '../browser.ts'
+import { type CaptureLink, openCaptureLink } from './capture-link.ts'
+import { captureTab, type PageMessage } from './tab-capture.in-page.ts'
+
+/** MediaRecorder hands out its MP4 only at key frames, Matroska every timeslice (DESIGN.md §2, row 2). */
+const MIME_TYPE = 'video/x-matroska;codecs=avc1,opus'
+const TIMESLICE_MS = 1_000
+const START_TIMEOUT_MS = 20_000
+const STOP_TIMEOUT_MS = 10_000
+const NO_BYTES_MS = 10_000
+const MAX_UNACKNOWLEDGED = 4
+const MAX_WAITING_BYTES = 64 * 1024 * 1024
+
+export interface TabCaptureSettings {
+  width: number
+  height: number
+  fps: number
+  videoBitsPerSecond: number
+  audioBitsPerSecond: number
+  /** A key frame at least this often: segments can only be cut there. */
+  keyFrameSeconds: number
+  /** Fails with `no-bytes` when nothing came for so long. Default 10 s. */
+  noBytesMs?: number
+  /** What may wait inside the browser for a slow reader. Default 64 MiB. */
+  maxWaitingBytes?: number
+}
+
+export type CaptureFailureReason =
+  | 'browser-gone'
+  | 'extension-page-gone'
+  | 'tab-gone'
+  | 'renderer-crashed'
+  | 'no-bytes'
+  | 'reader-too-slow'
+  | 'recorder-error'
+  | 'track-ended'
+  | 'link-lost'
+
+export interface CaptureFailure {
+  reason: CaptureFailureReason
+  detail: string
+}
+
+export interface CaptureStats {
+  bytes: number
+  chunks: number
+  /** Wall clock (ms since 1970) of the last bytes. */
+  lastBytesAtMs: number
+  framesDelivered: number
+  framesDropped: number
+  waitingChunks: number
+  /** What waits inside the browser because the reader is slow. */
+  waitingBytesInBrowser: number
+}
+
+export interface TabCapture extends AsyncDisposable {
+  /** Chunks of one Matroska stream, about one a second. Ends after `stop()` and after a failure, never throws. */
+  chunks: AsyncIterable<Buffer>
+  /** Wall clock (ms since 1970) of media time 0. */
+  startedAt: number
+  stats(): CaptureStats
+  /** Settles when the capture broke. Stays pending for ever when it ended by `stop()`. */
+  failed: Promise<CaptureFailure>
+  /** Ends the recording; what is already encoded still comes through `chunks`. May be called twice. */
+  stop(): Promise<void>
+}
+
+/** The capture could not begin. */
+export class CaptureDidNotStart extends Error {
+  readonly reason: CaptureFailureReason | 'timeout' | 'refused'
+
+  constructor(reason: CaptureDidNotStart['reason'], message: string, options?: ErrorOptions) {
+    super(message, options)
+    this.name = 'CaptureDidNotStart'
+    this.reason = reason
+  }
+}
+
+/**
+ * Captures picture and sound of the meeting's tab. Resolves when the recording runs; the extension's tab is then in
+ * front of the meeting's, because the compositor then draws for the capture only (DESIGN.md §2, row 2).
+ */
+export async function startTabCapture(
+  { browser, page, extensionPage, tabId, closed }: RecorderBrowser,
+  settings: TabCaptureSettings,
+): Promise<TabCapture> {
+  const noBytesMs = settings.noBytesMs ?? NO_BYTES_MS
+  const stats: CaptureStats = {
+    bytes: 0,
+    chunks: 0,
+    lastBytesAtMs: 0,
+    framesDelivered: 0,
+    framesDropped: 0,
+    waitingChunks: 0,
+    waitingBytesInBrowser: 0,
+  }
+  const failed = Promise.withResolvers<CaptureFailure>()
+  const started = Promise.withResolvers<number>()
+  const ended = Promise.withResolvers<void>()
+  let stopping = false
+  let link: CaptureLink | undefined
+
+  const fail = (reason: CaptureFailureReason, detail: string) => {
+    if (!stopping) failed.resolve({ reason, detail })
+    watchdog.stop()
+    ended.resolve()
+    void link?.close()
+  }
+  const onMessage = (message: PageMessage) => {
+    if (message.type === 'started') started.resolve(message.atMs)
+    else if (message.type === 'ended') ended.resolve()
+    else if (message.type === 'failed') fail(message.reason, message.detail)
+    else {
+      stats.framesDelivered = message.framesDelivered
+      stats.framesDropped = message.framesDropped
+      stats.waitingBytesInBrowser = message.waitingBytes
+    }
+  }
+  const watchdog = watchSilence(noBytesMs, () => {
+    // A reader that does not take what is there is not a silent browser.
+    if ((link?.waitingChunks() ?? 0) === 0) fail('no-bytes', `nothing came for ${noBytesMs / 1000} s`)
+  })
+  link = await openCaptureLink({
+    onMessage,
+    onBytes: sizeBytes => {
+      stats.bytes += sizeBytes
+      stats.chunks++
+      stats.lastBytesAtMs = Date.now()
+      watchdog.sawSomething()
+    },
+    onGone: () => {
+      ended.resolve()
+      if (!stopping) setImmediate(() => fail('link-lost', 'the capture page hung up'))
+    },
+  })
+  const onCrash = (error: Error) => fail('renderer-crashed', error.message)
+  const onTabClosed = () => fail('tab-gone', "the meeting's tab was closed")
+  const onExtensionClosed = () => fail('extension-page-gone', "the capture extension's page was closed")
+  const onExtensionCrash = (error: Error) => fail('extension-page-gone', error.message)
+  page.on('error', onCrash)
+  page.on('close', onTabClosed)
+  extensionPage.on('error', onExtensionCrash)
+  extensionPage.on('close', onExtensionClosed)
+  void closed.then(({ reason, detail }) => fail('browser-gone', `Chromium ${reason} (${detail})`))
+
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= (async () => {
+      stopping = true
+      link.tell({ type: 'stop' })
+      await within(STOP_TIMEOUT_MS, ended.promise)
+      watchdog.stop()
+      page.off('error', onCrash).off('close', onTabClosed)
+      extensionPage.off('error', onExtensionCrash).off('close', onExtensionClosed)
+      await link.close()
+    })()
+    return stopped
+  }
+
+  try {
+    const begin = extensionPage.evaluate(captureTab, {
+      url: link.url,
+      tabId,
+      ...settings,
+      timesliceMs: TIMESLICE_MS,
+      mimeType: MIME_TYPE,
+      maxUnacknowledged: MAX_UNACKNOWLEDGED,
+      maxWaitingBytes: settings.maxWaitingBytes ?? MAX_WAITING_BYTES,
+    })
+    const startedAt = await firstOf(
+      begin.then(() => started.promise),
+      failed.promise,
+    )
+    watchdog.start()
+    await extensionPage.bringToFront()
+    return {
+      chunks: link.chunks,
+      startedAt,
+      stats: () => ({ ...stats, waitingChunks: link.waitingChunks() }),
+      failed: failed.promise,
+      stop,
+      [Symbol.asyncDispose]: stop,
+    }
+  } catch (error) {
+    stopping = true
+    watchdog.stop()
+    await link.close()
+    if (error instanceof CaptureDidNotStart) throw error
+    const text = error instanceof Error ? error.message : String(error)
+    if (!browser.connected) throw new CaptureDidNotStart('browser-gone', 'Chromium is gone', { cause: error })
+    throw new CaptureDidNotStart('refused', `Chromium refused to capture the tab: ${text}`, { cause: error })
+  }
+}
+
+async function firstOf(started: Promise<number>, failed: Promise<CaptureFailure>): Promise<number> {
+  let timer: NodeJS.Timeout | undefined
+  const tooLate = new Promise<never>((_, reject) => {
+    timer = setTimeout(
+      () =>
+        reject(
+          new CaptureDidNotStart('timeout', `the capture did not begin in ${START_TIMEOUT_MS / 1000} s`),
+        ),
+      START_TIMEOUT_MS,
+    )
+  })
+  const broke = failed.then(({ reason, detail }): never => {
+    throw new CaptureDidNotStart(reason, detail)
+  })
+  try {
+    return await Promise.race([started, broke, tooLate])
+  } finally {
+    clearTimeout(timer)
+  }
+}
+
+function watchSilence(limitMs: number, onSilence: () => void) {
+  let timer: NodeJS.Timeout | undefined
+  const stop = () => clearInterval(timer)
+  let seenAtMs = 0
+  return {
+    start: () => {
+      seenAtMs = performance.now()
+      timer = setInterval(
+        () => {
+          if (performance.now() - seenAtMs > limitMs) onSilence()
+        },
+        Math.min(500, limitMs / 4),
+      )
+    },
+    sawSomething: () => {
+      seenAtMs = performance.now()
+    },
+    stop,
+  }
+}
+
+async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
+  let timer: NodeJS.Timeout | undefined
+  const limit = new Promise<void>(resolve => {
+    timer = setTimeout(resolve, limitMs)
+  })
+  await Promise.race([work, limit])
+  clearTimeout(timer)
+}
