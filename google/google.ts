@@ -1,0 +1,30 @@
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Log } from '../log.ts'
+import { createAccess } from './access.ts'
+import { type Calendar, createCalendar } from './calendar.ts'
+import { createCalls } from './call.ts'
+import { createDrive, type Drive } from './drive.ts'
+import { createSpaces, type Spaces } from './meet-spaces.ts'
+
+/** Everything Testigo asks of Google, over one set of tokens and one call path. */
+export interface Google {
+  calendar: Calendar
+  spaces: Spaces
+  drive: Drive
+}
+
+/**
+ * Opens the way to Google. Nothing is asked and no file is read before the first call, so that a process starts also
+ * where Google is not set up; calls then throw a `misconfigured` fault that says what to set.
+ */
+export function createGoogle(settings: Config['google'], deps: { log: Log; clock: Clock }): Google {
+  const log = deps.log.child({ part: 'google' })
+  const { clock } = deps
+  const call = createCalls(settings, { access: createAccess(settings, { log, clock }), log, clock })
+  return {
+    calendar: createCalendar({ call, settings, clock }),
+    spaces: createSpaces({ call, log }),
+    drive: createDrive({ call, settings, log, clock }),
+  }
+}
