@@ -1,0 +1,5 @@
+import type { Handlers } from '../world.ts'
+import { fileHandlers } from './file-handlers.ts'
+
+/** The methods of Drive v3 that the sandbox plays. */
+export const driveHandlers: Handlers = { ...fileHandlers }

@@ -1,0 +1,63 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Faults } from './faults.ts'
+import type { Caller, Identity } from './identity.ts'
+import type { ParameterValue } from './request-check.ts'
+import type { GoogleState } from './state.ts'
+import type { OwnedTimers } from './timers.ts'
+
+/** A conference that Calendar has just made, told before the event shows it as ready. */
+export interface NewConference {
+  code: string
+  eventId: string
+  summary: string
+  /** RFC 3339, or a date for an all-day event. */
+  start: string
+  end: string
+  attendees: string[]
+  organizer: string
+}
+
+/** What every part of the sandbox works with. */
+export interface World {
+  /** Origin without a trailing slash. */
+  origin: string
+  driveDir: string
+  conferencePendingMs: number
+  calendarTimeZone: string
+  state: GoogleState
+  identity: Identity
+  faults: Faults
+  timers: OwnedTimers
+  nowMs: () => number
+  onConference: (conference: NewConference) => void | Promise<void>
+  onCancelled: (cancelled: { code: string; eventId: string }) => void | Promise<void>
+}
+
+/** One authenticated call whose query and body fit the method's description. */
+export interface Call {
+  world: World
+  caller: Caller
+  parameters: Record<string, ParameterValue>
+  body: Record<string, unknown>
+  request: IncomingMessage
+  /** Query and path as sent, for answers that refer to it. */
+  url: URL
+}
+
+export interface Answer {
+  status?: number
+  headers?: Record<string, string>
+  json?: object
+  text?: string
+  /** Writes the body itself, for answers that are streamed. */
+  stream?: (response: ServerResponse) => Promise<void>
+}
+
+export type Handler = (call: Call) => Answer | Promise<Answer>
+export type Handlers = Record<string, Handler>
+
+/** A text parameter, or `undefined` when it was not sent. */
+export function textParameter(call: Call, name: string): string | undefined {
+  const value = call.parameters[name]
+  return value === undefined ? undefined : String(value)
+}
