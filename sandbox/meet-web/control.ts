@@ -1,0 +1,115 @@
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Meeting } from './meeting.ts'
+import type { DialogKind, ParticipantSettings } from './scenarios.ts'
+import type { CreateMeeting, MeetWeb } from './server.ts'
+
+type Body = Record<string, unknown>
+
+/** What `POST /_sandbox/meetings/:code/<action>` does. */
+const actions: Record<string, (meeting: Meeting, body: Body) => void> = {
+  admit: (meeting, body) => meeting.admit(text(body, 'name')),
+  deny: (meeting, body) => meeting.deny(text(body, 'name')),
+  remove: (meeting, body) => meeting.remove(text(body, 'name')),
+  end: meeting => meeting.end(),
+  join: (meeting, body) => meeting.join(body as unknown as ParticipantSettings),
+  leave: (meeting, body) => meeting.leave(text(body, 'name')),
+  change: (meeting, body) => meeting.change(text(body, 'name') ?? '', body as Partial<ParticipantSettings>),
+  dialog: (meeting, body) => meeting.showDialog(text(body, 'kind') as DialogKind, body),
+  'hide-dialog': (meeting, body) => meeting.hideDialog(text(body, 'kind') as DialogKind | undefined),
+  toast: (meeting, body) => meeting.toast(text(body, 'kind') ?? '', text(body, 'name')),
+  caption: (meeting, body) => meeting.caption(text(body, 'name') ?? '', text(body, 'text') ?? ''),
+  chat: (meeting, body) => meeting.chat(text(body, 'name') ?? '', text(body, 'text') ?? ''),
+  freeze: (meeting, body) =>
+    meeting.freeze(typeof body['durationMs'] === 'number' ? body['durationMs'] : undefined),
+  'cut-media': meeting => meeting.cutMedia(),
+  'restore-media': meeting => meeting.restoreMedia(),
+  reload: meeting => meeting.reload(),
+}
+
+/**
+ * The control interface over HTTP, JSON in and out, for other processes:
+ * `GET /_sandbox/info`, `POST /_sandbox/meetings`, `GET /_sandbox/meetings/:code`,
+ * `GET /_sandbox/meetings/:code/wait?event=…&timeoutMs=…`, `POST /_sandbox/meetings/:code/<action>`,
+ * `POST /_sandbox/accounts/expire` {email}.
+ */
+export async function answerControl(
+  meetWeb: MeetWeb,
+  request: IncomingMessage,
+  response: ServerResponse,
+  url: URL,
+): Promise<void> {
+  const [, , what = '', code = '', action = ''] = url.pathname.split('/')
+  const route = `${request.method} ${what}`
+  const body = request.method === 'POST' ? await readJson(request) : {}
+  if (body === null) return reply(response, 400, { error: 'the body is not a JSON object' })
+  if (route === 'GET info') {
+    const hostName = url.hostname === 'meet.google.com' ? '127.0.0.1' : url.hostname
+    return reply(response, 200, { port: meetWeb.port, chromiumArgs: meetWeb.chromiumArgsFor(hostName) })
+  }
+  if (route === 'POST accounts' && code === 'expire') {
+    meetWeb.accounts.expire(text(body, 'email') ?? '')
+    return reply(response, 200, {})
+  }
+  if (route === 'POST meetings' && code === '') return create(meetWeb, body, response)
+  if (route === 'GET meetings' && code === '') {
+    return reply(response, 200, { meetings: meetWeb.meetings.map(({ code, url }) => ({ code, url })) })
+  }
+  const meeting = meetWeb.meeting(code)
+  if (what !== 'meetings' || meeting === undefined)
+    return reply(response, 404, { error: `no meeting "${code}"` })
+  if (request.method === 'GET')
+    return action === 'wait' ? wait(meeting, url, response) : reply(response, 200, meeting.state())
+  const act = actions[action]
+  if (act === undefined) {
+    return reply(response, 404, {
+      error: `no action "${action}"; there are: ${Object.keys(actions).join(', ')}`,
+    })
+  }
+  act(meeting, body)
+  reply(response, 200, meeting.state())
+}
+
+function create(meetWeb: MeetWeb, body: Body, response: ServerResponse): void {
+  try {
+    const meeting = meetWeb.createMeeting(body as CreateMeeting)
+    reply(response, 201, { code: meeting.code, url: meeting.url })
+  } catch (error) {
+    reply(response, 400, { error: (error as Error).message })
+  }
+}
+
+const longestWaitMs = 120_000
+
+async function wait(meeting: Meeting, url: URL, response: ServerResponse): Promise<void> {
+  const timeoutMs = Math.min(Number(url.searchParams.get('timeoutMs') ?? 30_000), longestWaitMs)
+  const fromIndex = Number(url.searchParams.get('fromIndex') ?? 0)
+  try {
+    reply(response, 200, {
+      event: await meeting.waitFor(url.searchParams.get('event') ?? '', timeoutMs, fromIndex),
+    })
+  } catch (error) {
+    reply(response, 408, { error: (error as Error).message })
+  }
+}
+
+function text(body: Body, name: string): string | undefined {
+  const value = body[name]
+  return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+async function readJson(request: IncomingMessage): Promise<Body | null> {
+  let raw = ''
+  for await (const chunk of request) raw += String(chunk)
+  if (raw === '') return {}
+  try {
+    const body: unknown = JSON.parse(raw)
+    return typeof body === 'object' && body !== null && !Array.isArray(body) ? (body as Body) : null
+  } catch (error) {
+    if (error instanceof SyntaxError) return null
+    throw error
+  }
+}
+
+function reply(response: ServerResponse, status: number, body: unknown): void {
+  response.writeHead(status, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(body))
+}

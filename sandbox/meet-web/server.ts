@@ -1,0 +1,219 @@
+import { randomInt } from 'node:crypto'
+import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
+import { createServer as createHttpsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
+import type { Duplex } from 'node:stream'
+import { WebSocketServer } from 'ws'
+import { Accounts } from './accounts.ts'
+import { makeCertificate } from './certificate.ts'
+import { answerControl } from './control.ts'
+import { playersDocument } from './documents.ts'
+import { MediaPlant } from './media-plant.ts'
+import { Meeting } from './meeting.ts'
+import { pageFile } from './page-files.ts'
+import { type MeetingSettings, ordinary, type ScenarioName, scenarios } from './scenarios.ts'
+import { answerAccounts, answerMeet, sendNotFound } from './web-routes.ts'
+
+export type MeetWebOptions = {
+  /** Address to listen on; '0.0.0.0' inside a container that others reach. */
+  host?: string
+  /** Port of the HTTPS server, 0 for any free one. */
+  port?: number
+  /** Port of the plain HTTP control server, 0 for any free one. */
+  controlPort?: number
+  chromiumPath?: string
+  /** Frames per second and size of each participant's picture. */
+  fps?: number
+  tileSize?: { width: number; height: number }
+}
+
+/** `participants` may be a number (that many of the usual people) or the people themselves. */
+export type CreateMeeting = Partial<Omit<MeetingSettings, 'participants'>> & {
+  code?: string
+  scenario?: ScenarioName
+  participants?: number | MeetingSettings['participants'] | string[]
+}
+
+const hostNames = ['meet.google.com', 'accounts.google.com']
+
+/** Google Meet's web app as a local server, with real media, told what to do by scenarios and by its methods. */
+export class MeetWeb {
+  readonly accounts = new Accounts()
+  readonly #meetings = new Map<string, Meeting>()
+  readonly #media: MediaPlant
+  readonly #sockets = new WebSocketServer({ noServer: true })
+  #spkiSha256 = ''
+  #close: (() => Promise<void>) | null = null
+  host = ''
+  port = 0
+  controlUrl = ''
+
+  constructor(options: MeetWebOptions) {
+    this.#media = new MediaPlant({
+      chromiumPath: options.chromiumPath,
+      fps: options.fps ?? 15,
+      tileSize: options.tileSize ?? { width: 640, height: 360 },
+      pageUrl: () => `${this.controlUrl}/_sandbox/players`,
+      onFault: message => {
+        for (const meeting of this.#meetings.values()) meeting.mediaFault(message)
+      },
+    })
+  }
+
+  async start({ host = '127.0.0.1', port = 0, controlPort = 0 }: MeetWebOptions): Promise<void> {
+    const certificate = await makeCertificate(hostNames)
+    this.#spkiSha256 = certificate.spkiSha256
+    const web = createHttpsServer({ key: certificate.keyPem, cert: certificate.certificatePem })
+    const control = createHttpServer()
+    for (const server of [web, control]) {
+      server.on('request', (request: IncomingMessage, response: ServerResponse) => {
+        this.#answer(request, response).catch((error: Error) => {
+          if (!response.headersSent) response.writeHead(500, { 'content-type': 'text/plain' })
+          response.end(`sandbox error: ${error.message}`)
+        })
+      })
+      server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
+    }
+    this.host = host
+    this.port = await listen(web, host, port)
+    const reachable = host === '0.0.0.0' ? '127.0.0.1' : host
+    this.controlUrl = `http://${reachable}:${await listen(control, host, controlPort)}`
+    this.#close = async () => {
+      for (const meeting of this.#meetings.values()) meeting.stop()
+      await this.#media.stop()
+      for (const client of this.#sockets.clients) client.terminate()
+      await Promise.all([web, control].map(server => closeServer(server)))
+    }
+  }
+
+  /** Flags a browser on this machine needs to reach the sandbox as https://meet.google.com. */
+  get chromiumArgs(): string[] {
+    return this.chromiumArgsFor(this.host === '0.0.0.0' ? '127.0.0.1' : this.host)
+  }
+
+  /** The same for a browser that reaches this server under another name, such as a container's. */
+  chromiumArgsFor(hostName: string): string[] {
+    const rules = hostNames.map(name => `MAP ${name}:443 ${hostName}:${this.port}`)
+    return [
+      `--host-resolver-rules=${rules.join(',')}`,
+      `--ignore-certificate-errors-spki-list=${this.#spkiSha256}`,
+      '--allow-loopback-in-peer-connection',
+    ]
+  }
+
+  /** Makes a meeting: the scenario's settings (default `open`) with whatever is given here on top. */
+  createMeeting(wanted: CreateMeeting = {}): Meeting {
+    const { code = this.#freeCode(), scenario = 'open', participants, ...overrides } = wanted
+    if (!(scenario in scenarios)) {
+      throw new Error(`Unknown scenario "${scenario}"; there are: ${Object.keys(scenarios).join(', ')}.`)
+    }
+    const base: MeetingSettings = { ...ordinary, ...scenarios[scenario], ...overrides }
+    const settings = { ...base, participants: people(participants, base.participants) }
+    this.#meetings.get(code)?.stop()
+    const meeting = new Meeting(code, settings, this.#media)
+    this.#meetings.set(code, meeting)
+    return meeting
+  }
+
+  meeting(code: string): Meeting | undefined {
+    return this.#meetings.get(code)
+  }
+
+  get meetings(): Meeting[] {
+    return [...this.#meetings.values()]
+  }
+
+  /** Process id of the browser that plays the participants; `null` while none runs. */
+  playersProcessId(): Promise<number | null> {
+    return this.#media.processId()
+  }
+
+  /** Stops the servers and the participants' browser. May be called again. */
+  async stop(): Promise<void> {
+    const close = this.#close
+    this.#close = null
+    await close?.()
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.stop()
+  }
+
+  async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+    const hostName = (request.headers.host ?? '').split(':')[0]
+    const url = new URL(request.url ?? '/', `https://${hostName}`)
+    const state = { accounts: this.accounts, meeting: (code: string) => this.meeting(code) }
+    const file = await pageFile(url.pathname)
+    if (file !== null)
+      response.writeHead(200, { 'content-type': `${file.type}; charset=utf-8` }).end(file.body)
+    else if (url.pathname === '/_sandbox/players') {
+      response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(playersDocument())
+    } else if (hostName === 'accounts.google.com') answerAccounts(state, request, response, url)
+    else if (url.pathname.startsWith('/_sandbox/')) await answerControl(this, request, response, url)
+    else if (hostName === 'meet.google.com') answerMeet(state, request, response, url)
+    else sendNotFound(response)
+  }
+
+  #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
+    const url = new URL(request.url ?? '/', 'https://meet.google.com')
+    const code = url.searchParams.get('code') ?? ''
+    this.#sockets.handleUpgrade(request, socket, head, webSocket => {
+      if (url.pathname === '/_sandbox/players-socket') this.#media.connected(webSocket)
+      else {
+        const account = this.accounts.signedIn(request.headers.cookie)
+        const meeting = this.meeting(code) ?? this.createMeeting({ code, scenario: 'not-found' })
+        meeting.connect(webSocket, account, url.searchParams.get('hl') ?? '')
+      }
+    })
+  }
+
+  #freeCode(): string {
+    const letters = (count: number) =>
+      Array.from({ length: count }, () => String.fromCharCode(97 + randomInt(26)))
+    const code = [letters(3), letters(4), letters(3)].map(part => part.join('')).join('-')
+    return this.#meetings.has(code) ? this.#freeCode() : code
+  }
+}
+
+/** Starts the sandbox's Meet. Stop it with `stop()` or `await using`. */
+export async function startMeetWeb(options: MeetWebOptions = {}): Promise<MeetWeb> {
+  const meetWeb = new MeetWeb(options)
+  await meetWeb.start(options)
+  return meetWeb
+}
+
+const moreNames = [
+  'Carlos Ruiz',
+  'Sofía Herrera',
+  'Andrés Castro',
+  'Valentina Ríos',
+  'Diego Mora',
+  'Lucía Vargas',
+]
+
+function people(wanted: CreateMeeting['participants'], usual: MeetingSettings['participants']) {
+  if (wanted === undefined) return usual
+  if (typeof wanted !== 'number') return wanted.map(one => (typeof one === 'string' ? { name: one } : one))
+  const names = [...ordinary.participants.map(person => person.name), ...moreNames]
+  const timing = usual[0]?.leaveAfterMs === undefined ? {} : { leaveAfterMs: usual[0].leaveAfterMs }
+  return Array.from({ length: wanted }, (_, i) => ({ name: names[i] ?? `Participant ${i + 1}`, ...timing }))
+}
+
+type AnyServer = ReturnType<typeof createHttpServer> | ReturnType<typeof createHttpsServer>
+
+function listen(server: AnyServer, host: string, port: number): Promise<number> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(port, host, () => {
+      server.off('error', reject)
+      resolve((server.address() as AddressInfo).port)
+    })
+  })
+}
+
+function closeServer(server: AnyServer): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.close(error => (error ? reject(error) : resolve()))
+    server.closeAllConnections()
+  })
+}
