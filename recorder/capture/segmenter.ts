@@ -61,7 +61,9 @@ export function segmentArgs({ audioBitrate }: { audioBitrate: number }): string[
     // The header says all there is to know: no waiting to look at the first seconds.
     ...['-probesize', '1000000', '-analyzeduration', '0'],
     ...['-f', 'matroska', '-i', 'pipe:0', '-map', '0:v:0', '-map', '0:a:0'],
-    ...['-c:v', 'copy', '-c:a', 'aac', '-b:a', String(audioBitrate), '-ar', '48000', '-ac', '2'],
+    // Sound begins a few milliseconds before the first picture, which is shown from the start on: no offset to carry.
+    ...['-c:v', 'copy', '-bsf:v', 'setts=ts=if(eq(N\\,0)\\,0\\,TS)'],
+    ...['-c:a', 'aac', '-b:a', String(audioBitrate), '-ar', '48000', '-ac', '2'],
     // Holes in the sound become silence, so that what follows stays with its picture.
     ...['-af', 'aresample=async=1000:first_pts=0'],
     // When the sound stops coming the picture does not wait for it.

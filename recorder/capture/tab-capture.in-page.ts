@@ -8,7 +8,6 @@ export interface InPageSettings {
   height: number
   fps: number
   videoBitsPerSecond: number
-  audioBitsPerSecond: number
   keyFrameSeconds: number
   timesliceMs: number
   mimeType: string
@@ -69,7 +68,6 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
   const recorder = new MediaRecorder(stream, {
     mimeType: settings.mimeType,
     videoBitsPerSecond: settings.videoBitsPerSecond,
-    audioBitsPerSecond: settings.audioBitsPerSecond,
     videoKeyFrameIntervalDuration: settings.keyFrameSeconds * 1000,
   } as MediaRecorderOptions)
 

@@ -1,10 +1,13 @@
-// The meeting's tab as a stream of encoded media (Matroska, H.264 + Opus).
+// The meeting's tab as a stream of media (Matroska, H.264 + PCM).
 import type { RecorderBrowser } from '../browser.ts'
 import { type CaptureLink, openCaptureLink } from './capture-link.ts'
 import { captureTab, type PageMessage } from './tab-capture.in-page.ts'
 
-/** MediaRecorder hands out its MP4 only at key frames, Matroska every timeslice (DESIGN.md §2, row 2). */
-const MIME_TYPE = 'video/x-matroska;codecs=avc1,opus'
+/**
+ * MediaRecorder hands out its MP4 only at key frames, Matroska every timeslice (DESIGN.md §2, row 2). The sound is
+ * not compressed here: MediaRecorder stamps its Opus packets 50 to 60 ms late, and ffmpeg would encode them anew.
+ */
+const MIME_TYPE = 'video/x-matroska;codecs=avc1,pcm'
 const TIMESLICE_MS = 1_000
 const START_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 10_000
@@ -17,6 +20,7 @@ export interface TabCaptureSettings {
   height: number
   fps: number
   videoBitsPerSecond: number
+  /** Of the finished sound: the capture hands it on uncompressed, the segmenter encodes it with this. */
   audioBitsPerSecond: number
   /** A key frame at least this often: segments can only be cut there. */
   keyFrameSeconds: number
