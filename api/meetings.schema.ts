@@ -1,0 +1,166 @@
+import { z } from 'zod'
+import { MEETING_STATUSES } from '../db/states.ts'
+import { hasPlainText, isPlainData } from './plain-data.ts'
+import type { ProblemCode } from './problem.ts'
+
+/** What callers send, and the limits of it. Unknown fields are refused: a misspelt one would be lost silently. */
+
+export const LONGEST_MEETING_HOURS = 24
+const MOST_PARTICIPANTS = 200
+const CUSTOM_FIELDS_BYTES = 16_384
+const MOST_ITEMS = 200
+
+// Google Calendar takes 8192 characters of description; the notice of recording needs some of them.
+const DESCRIPTION_LENGTH = 7500
+
+const refusedAs = (code: ProblemCode, error: string) => ({ params: { code }, error })
+
+const words = (most: number) =>
+  z
+    .string()
+    .trim()
+    .min(1)
+    .max(most)
+    .refine(hasPlainText, { error: 'must not contain NUL or half characters' })
+
+const dateTime = z.iso
+  .datetime({
+    offset: true,
+    error:
+      'must be an RFC 3339 date-time with its offset, such as 2026-11-23T10:00:00-05:00 (in an address, write + as %2B)',
+  })
+  .transform(text => new Date(text))
+  .meta({ description: 'RFC 3339 with an offset', example: '2026-11-23T10:00:00-05:00' })
+
+const email = z
+  .email('must be an e-mail address, such as ana@clinica.example')
+  .max(254)
+  .transform(address => address.toLowerCase())
+
+const timeZone = z
+  .string()
+  .max(64)
+  .refine(
+    name => canonicalTimeZone(name) !== undefined,
+    refusedAs('unknown_time_zone', 'must be an IANA time zone, such as America/Bogota'),
+  )
+  .transform(name => canonicalTimeZone(name) ?? name)
+  .meta({ description: 'IANA name: how the calendar shows the times', example: 'America/Bogota' })
+
+const invited = z
+  .strictObject({
+    email,
+    name: words(200).nullish().meta({ description: 'As Meet shows it, so that who came can be matched' }),
+    role: z.enum(['host', 'participant']).default('participant'),
+  })
+  .meta({ id: 'Invited' })
+
+const participants = z
+  .array(invited)
+  .max(MOST_PARTICIPANTS, `must be at most ${MOST_PARTICIPANTS} people`)
+  .superRefine((people, context) => {
+    const seen = new Set<string>()
+    for (const [at, person] of people.entries()) {
+      if (seen.has(person.email))
+        context.addIssue({
+          code: 'custom',
+          path: [at, 'email'],
+          message: `${person.email} is invited twice`,
+          params: { code: 'duplicate_participant' satisfies ProblemCode },
+        })
+      seen.add(person.email)
+    }
+  })
+
+const customFields = z
+  .record(z.string(), z.unknown())
+  .refine(isPlainData, {
+    error: 'must be at most 32 levels deep, without NUL or half characters',
+    abort: true,
+  })
+  .refine(
+    fields => Buffer.byteLength(JSON.stringify(fields)) <= CUSTOM_FIELDS_BYTES,
+    refusedAs('custom_fields_too_large', `must be at most ${CUSTOM_FIELDS_BYTES} bytes of JSON`),
+  )
+  .meta({ description: `Kept and given back unread; at most ${CUSTOM_FIELDS_BYTES} bytes of JSON` })
+
+const waitSeconds = (from: number, to: number, description: string) =>
+  z.int().min(from).max(to).optional().meta({ description })
+
+const patience = z
+  .strictObject({
+    joinLeadSeconds: waitSeconds(0, 900, 'How long before the start the bot joins'),
+    waitingRoomSeconds: waitSeconds(5, 3600, 'How long one knock waits'),
+    nobodyCameSeconds: waitSeconds(5, 86_400, 'How long after the start the bot waits for the first person'),
+    everyoneLeftSeconds: waitSeconds(1, 3600, 'How long the bot stays after everyone left'),
+    onlyBotsSeconds: waitSeconds(1, 3600, 'How long the bot stays with other bots only'),
+    longestExtraSeconds: waitSeconds(60, 86_400, 'How long past its scheduled end a call is recorded'),
+  })
+  .meta({ id: 'Patience', description: 'Limits of this meeting where they differ from the settings' })
+
+export const newMeetingSchema = z
+  .strictObject({
+    topic: words(300),
+    description: words(DESCRIPTION_LENGTH).nullish(),
+    start: dateTime,
+    end: dateTime,
+    timeZone: timeZone.default('UTC'),
+    participants: participants.default([]),
+    externalId: words(200).nullish().meta({
+      description:
+        'Your own id of the meeting, unique in your organisation. With it a request whose answer was lost can be repeated safely',
+    }),
+    related: z
+      .strictObject({ type: words(100), id: words(200) })
+      .nullish()
+      .meta({ description: 'The object of your system that the meeting is about' }),
+    customFields: customFields.nullish(),
+    patience: patience.nullish(),
+  })
+  .meta({ id: 'NewMeeting' })
+
+export const meetingChangeSchema = z
+  .strictObject({
+    topic: words(300).optional(),
+    description: words(DESCRIPTION_LENGTH).nullable().optional(),
+    start: dateTime.optional(),
+    end: dateTime.optional(),
+    timeZone: timeZone.optional(),
+    participants: participants.optional().meta({ description: 'The whole new list' }),
+  })
+  .refine(change => Object.values(change).some(value => value !== undefined), {
+    error: 'must change something',
+  })
+  .meta({ id: 'MeetingChange' })
+
+const statusList = z
+  .string()
+  .transform(list => list.split(','))
+  .pipe(z.array(z.enum(MEETING_STATUSES)))
+  .meta({ description: `One or more of ${MEETING_STATUSES.join(', ')}, with commas`, example: 'scheduled' })
+
+export const listQuerySchema = z.strictObject({
+  status: statusList.optional(),
+  from: dateTime.optional().meta({ description: 'Only meetings that start then or later' }),
+  to: dateTime.optional().meta({ description: 'Only meetings that start before' }),
+  externalId: words(200).optional(),
+  participant: email.optional().meta({ description: 'Only meetings this address is invited to' }),
+  limit: z.coerce.number().int().min(1).max(MOST_ITEMS).default(50),
+  cursor: z.string().max(400).optional().meta({ description: '"nextCursor" of the page before' }),
+})
+
+export type NewMeetingBody = z.output<typeof newMeetingSchema>
+export type MeetingChangeBody = z.output<typeof meetingChangeSchema>
+export type ListQuery = z.output<typeof listQuerySchema>
+
+// The case is put right; an older name of a zone stays as it was written.
+function canonicalTimeZone(name: string): string | undefined {
+  if (!/^[A-Za-z]/.test(name)) return undefined
+  try {
+    const { timeZone: resolved } = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions()
+    return resolved.toLowerCase() === name.toLowerCase() ? resolved : name
+  } catch (error) {
+    if (error instanceof RangeError) return undefined
+    throw error
+  }
+}

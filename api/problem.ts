@@ -1,0 +1,88 @@
+/**
+ * Every refusal of the API: its status and its title. `code` is part of the contract and never changes; the `detail`
+ * of a single answer says what to do about it.
+ */
+export const PROBLEMS = {
+  malformed_json: [400, 'The body is not JSON'],
+  invalid_query: [400, 'The query is not usable'],
+  bad_cursor: [400, 'The cursor is not one of ours'],
+  bad_request: [400, 'The request cannot be read'],
+  missing_api_key: [401, 'No API key was sent'],
+  wrong_api_key: [401, 'The API key is unknown or revoked'],
+  meeting_not_found: [404, 'There is no such meeting'],
+  route_not_found: [404, 'There is nothing at this address'],
+  method_not_allowed: [405, 'This address does not know the method'],
+  external_id_taken: [409, 'The external id belongs to another meeting'],
+  meeting_closed: [409, 'The meeting is over or cancelled'],
+  meeting_in_progress: [409, 'The meeting has begun'],
+  body_too_large: [413, 'The body is too large'],
+  unsupported_media_type: [415, 'The body has to be JSON'],
+  invalid_request: [422, 'The body is not usable'],
+  missing_field: [422, 'A field is missing'],
+  unknown_field: [422, 'A field is unknown'],
+  invalid_field: [422, 'A field is not usable'],
+  bad_date_time: [422, 'A date-time is not usable'],
+  end_before_start: [422, 'The end is not after the start'],
+  end_in_past: [422, 'The meeting would already be over'],
+  too_long: [422, 'The meeting is too long'],
+  unknown_time_zone: [422, 'The time zone is unknown'],
+  bad_email: [422, 'An e-mail address is not usable'],
+  duplicate_participant: [422, 'Somebody is invited twice'],
+  too_many_participants: [422, 'There are too many participants'],
+  custom_fields_too_large: [422, 'The custom fields are too large'],
+  internal_error: [500, 'Something went wrong here'],
+  google_refused: [502, 'Google refused the meeting'],
+  google_unavailable: [503, 'Google cannot be reached'],
+  temporarily_unavailable: [503, 'Testigo cannot answer right now'],
+} as const satisfies Record<string, readonly [number, string]>
+
+export type ProblemCode = keyof typeof PROBLEMS
+
+/** One fault of a body or a query. `path` is written as in JavaScript: `participants[2].email`. */
+export interface FieldFault {
+  path: string
+  code: ProblemCode
+  message: string
+}
+
+interface ProblemExtras {
+  errors?: FieldFault[]
+  /** The meeting it is about, where the caller may know it. */
+  meetingId?: string
+  joinUrl?: string | null
+  retryAfterSeconds?: number
+  headers?: Record<string, string>
+}
+
+/** A refusal with a reason; the server answers it as a problem document (RFC 9457). */
+export class Problem extends Error {
+  readonly code: ProblemCode
+  readonly status: number
+  readonly extras: ProblemExtras
+
+  constructor(code: ProblemCode, detail: string, extras: ProblemExtras = {}, options?: ErrorOptions) {
+    super(detail, options)
+    this.name = 'Problem'
+    this.code = code
+    this.status = PROBLEMS[code][0]
+    this.extras = extras
+  }
+}
+
+/** The document as it is sent. `type` is a name, not an address: `urn:testigo:problem:<code>`. */
+export function problemDocument(problem: Problem, request: { path: string; requestId: string }) {
+  const { errors, meetingId, joinUrl, retryAfterSeconds } = problem.extras
+  return {
+    type: `urn:testigo:problem:${problem.code}`,
+    title: PROBLEMS[problem.code][1],
+    status: problem.status,
+    detail: problem.message,
+    code: problem.code,
+    instance: request.path,
+    requestId: request.requestId,
+    ...(errors && { errors }),
+    ...(meetingId !== undefined && { meetingId }),
+    ...(joinUrl !== undefined && { joinUrl }),
+    ...(retryAfterSeconds !== undefined && { retryAfterSeconds }),
+  }
+}
