@@ -66,13 +66,9 @@ export function checkBody(method: Method, body: Record<string, unknown>): void {
   const schema = method.request.$ref ? method.api.schemas[method.request.$ref] : method.request
   for (const [name, property] of Object.entries(schema?.properties ?? {})) {
     if (property.annotations?.required?.includes(method.id) && (body[name] ?? undefined) === undefined)
-      throw new GoogleError(
-        400,
-        `Missing ${name} time.`.replace(/^Missing (?!start|end)(\w+) time/, 'Missing $1'),
-        {
-          reason: 'required',
-        },
-      )
+      throw new GoogleError(400, `Missing ${name}${name === 'start' || name === 'end' ? ' time' : ''}.`, {
+        reason: 'required',
+      })
   }
 }
 

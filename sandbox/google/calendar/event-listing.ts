@@ -124,9 +124,7 @@ function page(call: Call, calendar: string, events: CalendarEvent[], query: stri
   const size = Math.min(typeof parameters.maxResults === 'number' ? parameters.maxResults : 250, 2500)
   const pageToken = textParameter(call, 'pageToken')
   const from = pageToken === undefined ? 0 : readPageToken(pageToken, query)
-  const items: EventResource[] = events
-    .slice(from.valueOf(), from + size)
-    .map(event => viewEvent(event, calendar))
+  const items: EventResource[] = events.slice(from, from + size).map(event => viewEvent(event, calendar))
   const rest = from + size < events.length
   const json = {
     kind: 'calendar#events',

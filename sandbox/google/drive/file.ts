@@ -62,6 +62,33 @@ export function contentPath(world: World, fileId: string): string {
   return path.join(world.driveDir, fileId)
 }
 
+/**
+ * A file by id; also the folders nobody makes: the root of the caller's own Drive (`root`) and that of a shared drive,
+ * whose id is the drive's own.
+ */
+export function findFile(call: Call, id: string): StoredFile | undefined {
+  const { caller, world } = call
+  const stored = world.state.files.get(id)
+  if (stored) return stored
+  const own = rootFolderId(caller.email)
+  const drive = world.state.sharedDrives.get(id)
+  if (!drive && id !== 'root' && id !== own) return undefined
+  return {
+    id: drive?.id ?? own,
+    name: drive?.name ?? 'My Drive',
+    mimeType: folderType,
+    parent: '',
+    ...(drive ? { driveId: drive.id } : { owner: caller.email }),
+    createdTime: new Date(0).toISOString(),
+    modifiedTime: new Date(0).toISOString(),
+    trashed: false,
+    appProperties: {},
+    properties: {},
+    permissions: [],
+    madeByApp: false,
+  }
+}
+
 export function fileNotFound(fileId: string): GoogleError {
   return new GoogleError(404, `File not found: ${fileId}.`, {
     reason: 'notFound',
@@ -79,6 +106,7 @@ export function hasRole(call: Call, file: StoredFile, role: string): boolean {
     if (own !== undefined && roleRank.indexOf(own) >= least) return true
   }
   for (let at: StoredFile | undefined = file; at; at = world.state.files.get(at.parent)) {
+    // Who owns a folder does not own what others put into it, but may do anything with it.
     if (at.owner === caller.email) return true
     const granted = at.permissions.some(
       permission => appliesTo(call, permission) && roleRank.indexOf(permission.role) >= least,
@@ -104,7 +132,7 @@ function appliesTo(call: Call, permission: Permission): boolean {
  */
 export function fileOf(call: Call, role: 'reader' | 'writer'): StoredFile {
   const id = textParameter(call, 'fileId') ?? ''
-  const file = call.world.state.files.get(id)
+  const file = findFile(call, id)
   if (!file || !hasRole(call, file, 'reader')) throw fileNotFound(id)
   if (file.driveId !== undefined && !supportsAllDrives(call)) throw fileNotFound(id)
   if (!hasRole(call, file, role))
@@ -128,7 +156,7 @@ export function viewFile(call: Call, file: StoredFile): Record<string, unknown> 
     id: file.id,
     name: file.name,
     mimeType: file.mimeType,
-    parents: [file.parent],
+    ...(file.parent !== '' && { parents: [file.parent] }),
     spaces: ['drive'],
     trashed: file.trashed,
     createdTime: file.createdTime,

@@ -126,7 +126,7 @@ function memberSpace(call: Call): StoredSpace {
   const space = call.world.state.spaces.get(
     (textParameter(call, parameter) ?? '').split('/').slice(0, 2).join('/'),
   )
-  if (!space || space.madeBy !== 'api' || space.owner !== call.caller.email)
+  if (space?.madeBy !== 'api' || space.owner !== call.caller.email)
     throw denied('Permission denied on resource Member')
   return space
 }
