@@ -86,6 +86,8 @@ export interface ParticipantEvidence {
 
 /** Flashes and beeps nearer than this to the first or last sign of a participant are not missed. */
 const edgeMs = 300
+/** A flash and a beep belong together when less than this apart: they come once a second. */
+const pairMs = 500
 
 /** Draws up what a recording shows of one participant. */
 export function reportParticipant(evidence: ParticipantEvidence): ParticipantReport {
@@ -151,14 +153,17 @@ function largestStep(frames: SeenFrame[], of: 'codeMs' | 'ptsMs'): Gap {
 }
 
 function findFlashes(participant: number, frames: SeenFrame[]): Flash[] {
-  const flashes = new Map<number, Flash>()
+  const flashes: Flash[] = []
   for (const { ptsMs, codeMs, flash } of frames) {
     const startMs = Math.floor((codeMs - slotMs(participant)) / 1000) * 1000 + slotMs(participant)
-    const sinceMs = codeMs - startMs
-    if (!flash || sinceMs >= beepMs || flashes.has(startMs)) continue
-    flashes.set(startMs, { codeMs: startMs, ptsMs, onsetPtsMs: ptsMs - sinceMs })
+    const onsetPtsMs = ptsMs - (codeMs - startMs)
+    if (!flash || codeMs - startMs >= beepMs) continue
+    const last = flashes.at(-1)
+    // The same second may be in a file twice, where two pieces of it overlap.
+    if (last?.codeMs === startMs && onsetPtsMs - last.onsetPtsMs < pairMs) continue
+    flashes.push({ codeMs: startMs, ptsMs, onsetPtsMs })
   }
-  return [...flashes.values()]
+  return flashes
 }
 
 /**
@@ -193,10 +198,11 @@ function missing(participant: number, signsMs: number[], present: { codeMs: numb
 }
 
 function compare(flashes: Flash[], beeps: HeardBeep[]): SoundOffset | undefined {
-  const byCode = new Map(beeps.map(beep => [beep.codeMs, beep]))
-  const pairs = flashes.flatMap(flash => {
-    const beep = byCode.get(flash.codeMs)
-    return beep ? [{ atMs: flash.onsetPtsMs, offsetMs: beep.ptsMs - flash.onsetPtsMs }] : []
+  let index = 0
+  const pairs = flashes.flatMap(({ onsetPtsMs }) => {
+    while ((beeps[index]?.ptsMs ?? Number.POSITIVE_INFINITY) < onsetPtsMs - pairMs) index += 1
+    const offsetMs = (beeps[index]?.ptsMs ?? Number.POSITIVE_INFINITY) - onsetPtsMs
+    return offsetMs < pairMs ? [{ atMs: onsetPtsMs, offsetMs }] : []
   })
   const [first, last] = [pairs[0], pairs.at(-1)]
   if (!first || !last) return undefined
