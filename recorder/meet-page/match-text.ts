@@ -1,0 +1,44 @@
+// How Meet's words are compared: folded alike on both sides, and only as whole phrases.
+
+/** Lower case, accents stripped, typographic quotes and dashes folded, white space single. */
+export function normalise(text: string): string {
+  return text
+    .normalize('NFD')
+    .replace(/\p{Mn}/gu, '')
+    .toLowerCase()
+    .replace(/[\u2018\u2019\u02bc\u2032\u00b4`]/g, "'")
+    .replace(/[\u201c\u201d\u00ab\u00bb]/g, '"')
+    .replace(/[\u2010-\u2015]/g, '-')
+    .replace(/\u2026/g, '...')
+    .replace(/[\u200b-\u200f\u2060\ufeff]/g, '')
+    .replace(/\s+/g, ' ')
+    .trim()
+}
+
+const isWordCharacter = (character: string | undefined) => character !== undefined && /[\p{L}\p{N}]/u.test(character)
+
+/** Whether `phrase` (normalised) stands in `text` with no letter or digit touching it ("activar" is not in "desactivar"). */
+export function hasPhrase(text: string, phrase: string): boolean {
+  return standsIn(normalise(text), phrase)
+}
+
+export function hasAnyPhrase(text: string, phrases: readonly string[]): boolean {
+  const within = normalise(text)
+  return phrases.some(phrase => standsIn(within, phrase))
+}
+
+/** Whether `text` is one of the phrases, punctuation at its end aside. */
+export function isAnyPhrase(text: string, phrases: readonly string[]): boolean {
+  return phrases.includes(normalise(text).replace(/[.!?:]+$/, ''))
+}
+
+function standsIn(within: string, phrase: string): boolean {
+  for (let at = within.indexOf(phrase); at !== -1; at = within.indexOf(phrase, at + 1)) {
+    if (!isWordCharacter(within[at - 1]) && !isWordCharacter(within[at + phrase.length])) return true
+  }
+  return false
+}
+
+function isWordCharacter(character: string | undefined): boolean {
+  return character !== undefined && /[\p{L}\p{N}]/u.test(character)
+}
