@@ -1,5 +1,7 @@
 import { defineConfig } from 'vitest/config'
 
+const report = process.env.VITEST_REPORT
+
 // Files run one after another: a browser, ffmpeg and WebRTC need both cores to themselves.
 export default defineConfig({
   test: {
@@ -10,6 +12,6 @@ export default defineConfig({
     testTimeout: 20_000,
     hookTimeout: 60_000,
     teardownTimeout: 20_000,
-    reporters: ['default'],
+    reporters: report ? ['default', ['json', { outputFile: report }]] : ['default'],
   },
 })

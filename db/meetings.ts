@@ -1,7 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { and, asc, eq, isNull, lt, notInArray, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
-import { meetingEvents, meetings, type Patience, participants, recordings, type SpaceConfiguration } from './schema.ts'
+import { moveRecording } from './recordings.ts'
+import {
+  meetingEvents,
+  meetings,
+  type Patience,
+  participants,
+  recordings,
+  type SpaceConfiguration,
+} from './schema.ts'
 import type { RecordingStatus } from './states.ts'
 
 export type MeetingRow = typeof meetings.$inferSelect
@@ -57,7 +65,7 @@ export async function insertMeeting(
   await tx
     .insert(recordings)
     .values({ id: randomUUID(), organizationId: made.organizationId, meetingId: made.id })
-  await noteMeetingEvent(tx, made, actor, 'meeting_created')
+  await noteMeetingEvent(tx, made, actor, 'meeting.created')
   return true
 }
 
@@ -137,7 +145,7 @@ export async function changeMeeting(
       )
     await invite(tx, meeting, invited)
   }
-  await noteMeetingEvent(tx, meeting, by.actor, 'meeting_changed', { fields: Object.keys(change) })
+  await noteMeetingEvent(tx, meeting, by.actor, 'meeting.changed', { fields: Object.keys(change) })
   return changed
 }
 
@@ -156,13 +164,14 @@ export async function cancelMeeting(
       revision: meeting.revision + 1,
     })
     .where(eq(meetings.id, meeting.id))
-  const cancelled = await tx
-    .update(recordings)
-    .set({ status: 'cancelled', updatedAt: by.now })
+  await noteMeetingEvent(tx, meeting, by.actor, 'meeting.cancelled')
+  const [pending] = await tx
+    .select({ id: recordings.id })
+    .from(recordings)
     .where(and(eq(recordings.meetingId, meeting.id), eq(recordings.status, 'pending')))
-    .returning({ id: recordings.id })
-  await noteMeetingEvent(tx, meeting, by.actor, 'meeting_cancelled')
-  return { recordingCancelled: cancelled.length > 0 }
+    .for('update')
+  if (pending) await moveRecording(tx, pending.id, 'cancelled', { actor: by.actor })
+  return { recordingCancelled: pending !== undefined }
 }
 
 /** A meeting as Google has to know it: the row, those invited, and where its recording stands. */
@@ -218,19 +227,31 @@ export async function noteProvisioned(
     .where(eq(meetings.id, meeting.id))
     .returning({ revision: meetings.revision })
   if (!noted) throw new Error(`The meeting ${meeting.id} is gone although meetings are never deleted`)
-  await noteMeetingEvent(tx, meeting, by.actor, made ? 'google_followed' : 'google_cancelled', {
+  await noteMeetingEvent(tx, meeting, by.actor, made ? 'meeting.provisioned' : 'meeting.withdrawn', {
     revision: meeting.revision,
     ...(made && made.space.refusals.length > 0 ? { refusals: made.space.refusals } : {}),
   })
   return { upToDate: noted.revision === meeting.revision }
 }
 
-/** Meetings that Google has not been told about although their last change is older than `before`. */
-export async function findUnprovisioned(db: Queryable, before: Date, limit: number): Promise<string[]> {
+/** Keeps the id of an event that is about to be made in the place of one that somebody deleted in Google. */
+export async function keepEventId(db: Queryable, meetingId: string, eventId: string): Promise<void> {
+  await db.update(meetings).set({ eventId }).where(eq(meetings.id, meetingId))
+}
+
+/** Meetings whose last change, older than `before`, has not reached Google, and that no job takes care of. */
+export async function findForgotten(db: Queryable, before: Date, limit: number): Promise<string[]> {
   const rows = await db
     .select({ id: meetings.id })
     .from(meetings)
-    .where(and(lt(meetings.syncedRevision, meetings.revision), lt(meetings.updatedAt, before)))
+    .where(
+      and(
+        lt(meetings.syncedRevision, meetings.revision),
+        lt(meetings.updatedAt, before),
+        sql`not exists (select 1 from pgboss.job where name = 'provision-meeting'
+          and coalesce(singleton_key, '') = ${meetings.id}::text and state <= 'active')`,
+      ),
+    )
     .orderBy(asc(meetings.updatedAt))
     .limit(limit)
   return rows.map(row => row.id)

@@ -2,7 +2,6 @@ import { sql } from 'drizzle-orm'
 import {
   bigint,
   check,
-  date,
   index,
   integer,
   jsonb,
@@ -274,15 +273,4 @@ export const meetingEvents = pgTable(
     detail: jsonb('detail').$type<Record<string, unknown>>().notNull().default({}),
   },
   table => [index('meeting_events_by_meeting').on(table.meetingId, table.id)],
-)
-
-/** Folders made in Drive, so that two recorders make `2026/11` once. */
-export const driveFolders = pgTable(
-  'drive_folders',
-  {
-    rootId: text('root_id').notNull(),
-    month: date('month', { mode: 'string' }).notNull(),
-    folderId: text('folder_id').notNull(),
-  },
-  table => [primaryKey({ columns: [table.rootId, table.month] })],
 )

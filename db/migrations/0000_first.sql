@@ -27,13 +27,6 @@ CREATE TABLE "attempts" (
 	CONSTRAINT "attempts_number" UNIQUE("recording_id","number")
 );
 --> statement-breakpoint
-CREATE TABLE "drive_folders" (
-	"root_id" text NOT NULL,
-	"month" date NOT NULL,
-	"folder_id" text NOT NULL,
-	CONSTRAINT "drive_folders_root_id_month_pk" PRIMARY KEY("root_id","month")
-);
---> statement-breakpoint
 CREATE TABLE "meeting_events" (
 	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "meeting_events_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
 	"organization_id" uuid NOT NULL,

@@ -1,0 +1,39 @@
+// The child process of one attempt: wires the parts, visits the call, and tells the parent how it ended.
+import { rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { systemClock } from '../clock.ts'
+import { readConfig } from '../config.ts'
+import { openDatabase } from '../db/connect.ts'
+import { createLog } from '../log.ts'
+import { createStore } from '../storage/s3.ts'
+import { recordAttempt } from './record-attempt.ts'
+import type { ParentMessage } from './spawn-recording.ts'
+
+const attemptId = process.argv[2]
+if (!attemptId || !process.send) {
+  process.stderr.write('recorder/record.ts is started by the recorder, with the id of an attempt\n')
+  process.exit(2)
+}
+
+const config = readConfig(process.env)
+const log = createLog(config.logLevel, { process: 'recording', attempt: attemptId })
+if (!config.databaseUrl) throw new Error('the recorder gives its children the address of the database')
+
+const abort = new AbortController()
+// The first reason wins; a parent that is gone must not leave a bot in the call.
+process.on('message', (message: ParentMessage) => abort.abort(message.ending))
+process.on('disconnect', () => abort.abort('recorder_died'))
+// The whole group gets the terminal's signals; the parent decides what they mean.
+for (const signal of ['SIGINT', 'SIGTERM'] as const)
+  process.on(signal, () => log.debug({ signal }, 'left to the parent'))
+
+const workDir = join(config.dataDir, 'work', attemptId)
+await using database = openDatabase(config.databaseUrl, { max: 2 })
+const store = createStore(config.storage, log)
+const ending = await recordAttempt(
+  { config, db: database.db, store, clock: systemClock, log, workDir, signal: abort.signal },
+  attemptId,
+)
+log.info({ ending }, 'attempt over')
+await rm(workDir, { recursive: true, force: true })
+process.disconnect?.()

@@ -1,0 +1,63 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+import type { Ending } from '../db/endings.ts'
+import type { Log } from '../log.ts'
+import { listProcessTree, stillRunning } from './process-tree.ts'
+
+/** What the recorder tells the child of an attempt: leave the call, for this reason. */
+export interface ParentMessage {
+  ending: Ending
+}
+
+export interface RecordingProcess {
+  pid: number | undefined
+  /** Settles when the child is gone; its row says how the attempt ended, unless it died before it could write. */
+  exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
+  leave(ending: Ending): void
+}
+
+/** A child that was asked to leave gets this long to store its last segments. */
+const LEAVE_LIMIT_MS = 900_000
+
+/**
+ * Starts the child process of one attempt. When it dies, whatever it started dies with it: a browser without an owner
+ * would stay in the call.
+ */
+export function spawnRecording(attemptId: string, databaseUrl: string, log: Log): RecordingProcess {
+  const child = fork(join(import.meta.dirname, 'record.ts'), [attemptId], {
+    env: { ...process.env, DATABASE_URL: databaseUrl },
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // The terminal's Ctrl-C goes to the recorder only, which decides what it means.
+    detached: true,
+  })
+  let tree: Awaited<ReturnType<typeof listProcessTree>> = []
+  const look = setInterval(() => {
+    if (child.pid)
+      listProcessTree(child.pid).then(
+        found => (tree = found),
+        error => log.debug({ error }, 'the process tree could not be read'),
+      )
+  }, 2000)
+  child.on('error', error =>
+    log.error({ error, attempt: attemptId }, 'the recording process could not be started or told'),
+  )
+  let limit: NodeJS.Timeout | undefined
+  const exit = once(child, 'exit').then(async ([code, signal]) => {
+    clearInterval(look)
+    clearTimeout(limit)
+    for (const orphan of await stillRunning(tree)) {
+      log.warn({ pid: orphan.pid, attempt: attemptId }, 'ending a process that its recording left behind')
+      process.kill(orphan.pid, 'SIGKILL')
+    }
+    return { code, signal }
+  })
+  return {
+    pid: child.pid,
+    exit,
+    leave(ending) {
+      if (child.connected) child.send({ ending } satisfies ParentMessage)
+      limit ??= setTimeout(() => child.kill('SIGKILL'), LEAVE_LIMIT_MS)
+    },
+  }
+}

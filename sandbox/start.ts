@@ -1,0 +1,100 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { type GoogleSandbox, startGoogle } from './google/server.ts'
+import { type CreateMeeting, type MeetWeb, startMeetWeb } from './meet-web/server.ts'
+import { type ObjectStore, startObjectStore } from './s3.ts'
+import { signInProfile } from './sign-in.ts'
+
+/** The outside world on this machine: Meet's web app, Google's APIs, an object store. */
+export interface Sandbox extends AsyncDisposable {
+  meetWeb: MeetWeb
+  google: GoogleSandbox
+  s3: ObjectStore
+  /** Settings that make Testigo talk to this world instead of the real one. */
+  env: Record<string, string>
+  stop(): Promise<void>
+}
+
+export interface SandboxOptions {
+  /** Where keys, profiles and objects are kept. */
+  dir: string
+  chromiumPath?: string
+  /** What calls are like that are made through the Calendar; settings of `createMeeting`. */
+  calls?: Omit<CreateMeeting, 'code'>
+  /** Picture of each participant. */
+  fps?: number
+  tileSize?: { width: number; height: number }
+  /** Without a signed-in bot account: guests only. */
+  signIn?: boolean
+}
+
+const ORGANIZER = 'agenda@clinica.example'
+const BOT = { email: 'testigo@clinica.example', name: 'Testigo (grabación)' }
+const UPLOADER = 'archivo@clinica.example'
+const BUCKET = 'testigo'
+const SHARED_DRIVE = '0AGrabacionesUk9PVA'
+
+/** Starts all of it on free loopback ports. Stop it with `stop()` or `await using`. */
+export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  await using opened = new AsyncDisposableStack()
+  await mkdir(options.dir, { recursive: true })
+  const meetWeb = opened.use(
+    await startMeetWeb({
+      ...(options.chromiumPath ? { chromiumPath: options.chromiumPath } : {}),
+      ...(options.fps ? { fps: options.fps } : {}),
+      ...(options.tileSize ? { tileSize: options.tileSize } : {}),
+    }),
+  )
+  const google = opened.use(
+    await startGoogle({
+      driveDir: join(options.dir, 'drive'),
+      calendarTimeZone: 'America/Bogota',
+      sharedDrives: [{ id: SHARED_DRIVE, name: 'Grabaciones', members: { [UPLOADER]: 'fileOrganizer' } }],
+      onConference: ({ code, attendees }) => {
+        meetWeb.createMeeting({ access: 'trusted', invited: attendees, ...options.calls, code })
+      },
+    }),
+  )
+  const s3 = await startObjectStore({ dir: join(options.dir, 's3'), bucket: BUCKET })
+  opened.defer(() => s3.stop())
+  const keyFile = join(options.dir, 'service-account.json')
+  await writeFile(keyFile, JSON.stringify(google.keyFile), { mode: 0o600 })
+  const profileDir = join(options.dir, 'bot-profile')
+  if (options.signIn !== false) {
+    await signInProfile({
+      profileDir,
+      ...BOT,
+      chromiumArgs: meetWeb.chromiumArgs,
+      ...(options.chromiumPath ? { chromiumPath: options.chromiumPath } : {}),
+    })
+  }
+  const env = {
+    TESTIGO_GOOGLE_KEY_FILE: keyFile,
+    TESTIGO_GOOGLE_ORGANIZER: ORGANIZER,
+    TESTIGO_GOOGLE_DRIVE_USER: UPLOADER,
+    TESTIGO_GOOGLE_DRIVE_FOLDER: SHARED_DRIVE,
+    TESTIGO_GOOGLE_TOKEN_URL: google.baseUrls.token,
+    TESTIGO_GOOGLE_API_URL: google.url,
+    TESTIGO_GOOGLE_MEET_URL: google.url,
+    TESTIGO_GOOGLE_IAM_URL: google.url,
+    TESTIGO_GOOGLE_METADATA_URL: google.url,
+    TESTIGO_S3_ENDPOINT: s3.endpoint,
+    TESTIGO_S3_BUCKET: BUCKET,
+    AWS_ACCESS_KEY_ID: 'sandbox',
+    AWS_SECRET_ACCESS_KEY: 'sandbox',
+    TESTIGO_BOT_EMAIL: BOT.email,
+    TESTIGO_BOT_PROFILE: profileDir,
+    CHROMIUM_ARGS: shellQuote(meetWeb.chromiumArgs),
+    ...(options.chromiumPath ? { CHROMIUM_PATH: options.chromiumPath } : {}),
+  }
+  const world = opened.move()
+  let stopped: Promise<void> | undefined
+  const stop = () => {
+    stopped ??= world.disposeAsync()
+    return stopped
+  }
+  return { meetWeb, google, s3, env, stop, [Symbol.asyncDispose]: stop }
+}
+
+const shellQuote = (words: readonly string[]) =>
+  words.map(word => `'${word.replaceAll("'", "'\\''")}'`).join(' ')

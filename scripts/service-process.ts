@@ -1,0 +1,73 @@
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
+
+export interface ServiceProcess extends AsyncDisposable {
+  pid: number
+  /** What the ready line matched. */
+  match: RegExpMatchArray
+  /** Rejects when the service ends without being told to. Never resolves. */
+  died: Promise<never>
+  stop(): Promise<void>
+}
+
+const READY_LIMIT_MS = 60_000
+const STOP_LIMIT_MS = 60_000
+
+/**
+ * Starts one of our services as a process of its own and waits until one of its lines says that it is ready.
+ * Its output goes to standard error, so that a command's own answer stays clean.
+ */
+export async function startService(
+  entry: string,
+  env: Record<string, string | undefined>,
+  { ready, signal }: { ready: RegExp; signal?: AbortSignal },
+): Promise<ServiceProcess> {
+  const child = spawn(process.execPath, [join(import.meta.dirname, '..', entry)], {
+    env,
+    stdio: ['ignore', 'pipe', 'pipe'],
+    detached: true,
+  })
+  const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
+  let stopping: Promise<void> | undefined
+  const died = exited.then(([code, killedBy]) => {
+    if (stopping) return new Promise<never>(() => undefined)
+    throw new Error(`${entry} ended by itself (${killedBy ?? `exit code ${code}`})`)
+  })
+  // Who started the service decides what its death means; until somebody waits for it, it must not end this process.
+  died.catch(() => undefined)
+  const stop = () => {
+    stopping ??= (async () => {
+      if (child.exitCode === null && child.signalCode === null) {
+        child.kill('SIGTERM')
+        const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
+        await exited
+        clearTimeout(limit)
+      }
+    })()
+    return stopping
+  }
+  const match = new Promise<RegExpMatchArray>((resolve, reject) => {
+    let seen = ''
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.setEncoding('utf8').on('data', (text: string) => {
+        if (stream === child.stderr || !seen) process.stderr.write(text)
+        seen = (seen + text).slice(-20_000)
+        const found = seen.match(ready)
+        if (found) resolve(found)
+      })
+    }
+    setTimeout(
+      () => reject(new Error(`${entry} was not ready within ${READY_LIMIT_MS / 1000} s`)),
+      READY_LIMIT_MS,
+    ).unref()
+    signal?.addEventListener('abort', () => reject(signal.reason), { once: true })
+  })
+  try {
+    const found = await Promise.race([match, died])
+    return { pid: child.pid ?? 0, match: found, died, stop, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    await stop()
+    throw error
+  }
+}
