@@ -3,7 +3,8 @@ import { createHash } from 'node:crypto'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { type ChildExit, describeExit, startChild } from './child-process.ts'
-import { BadFragmentedMp4, type FragmentPiece, readFragments } from './fragments.ts'
+import { type FragmentPiece, readFragments } from './fragments.ts'
+import { BadFragmentedMp4 } from './mp4-boxes.ts'
 
 const FLUSH_TIMEOUT_MS = 10_000
 /** A segment may be this much shorter than asked for: key frames come a frame early or late. */

@@ -1,0 +1,176 @@
+// Boxes of an MP4 held in memory (ISO/IEC 14496-12): finding them, and what the boxes of a fragmented file say.
+
+export const HEADER_BYTES = 8
+const NON_SYNC_SAMPLE = 0x10000
+
+/** Bytes that are not the fragmented MP4 we can read. */
+export class BadFragmentedMp4 extends Error {
+  readonly reason: 'box-too-large' | 'bad-box' | 'no-video-track' | 'media-before-init'
+
+  constructor(reason: BadFragmentedMp4['reason'], message: string) {
+    super(message)
+    this.name = 'BadFragmentedMp4'
+    this.reason = reason
+  }
+}
+
+/** A track as the `moov` box declares it. */
+export interface Track {
+  id: number
+  kind: 'video' | 'audio' | 'other'
+  /** Units a second of this track's times. */
+  timescale: number
+  /** What the edit list adds to decode times: a later start, less the time cut off at the head. */
+  editMs: number
+  /** The sample descriptions: tracks with equal ones can be put behind one another. */
+  stsd: Buffer
+  defaultDuration: number
+  defaultFlags: number
+}
+
+/** What one fragment holds of one track. */
+export interface TrackRun {
+  track: Track
+  /** Decode time of the first sample, in the track's units. */
+  startUnits: number
+  durationUnits: number
+  samples: number
+  /** Whether the first sample can be decoded alone. */
+  startsWithKey: boolean
+  /** Where in the `moof` box the decode time stands, and whether it has 64 bits. */
+  decodeTimeAt: number
+  decodeTimeIsWide: boolean
+}
+
+export interface BoxHeader {
+  type: string
+  sizeBytes: number
+}
+
+/** Size and type of the box at `at`. Sizes over 32 bits do not occur in what is held in memory. */
+export function readBoxHeader(bytes: Buffer, at: number): BoxHeader {
+  const sizeBytes = bytes.readUInt32BE(at)
+  const type = bytes.toString('latin1', at + 4, at + 8)
+  if (sizeBytes < HEADER_BYTES)
+    throw new BadFragmentedMp4('bad-box', `a ${type} box says it has ${sizeBytes} bytes`)
+  return { type, sizeBytes }
+}
+
+/** Contents of all boxes at this path, as views into `body`. */
+function findBoxes(body: Buffer, ...path: string[]): Buffer[] {
+  const [wanted, ...rest] = path
+  const found: Buffer[] = []
+  for (let at = 0; at + HEADER_BYTES <= body.length; ) {
+    const { type, sizeBytes } = readBoxHeader(body, at)
+    if (type === wanted) found.push(body.subarray(at + HEADER_BYTES, at + sizeBytes))
+    at += sizeBytes
+  }
+  return rest.length === 0 ? found : found.flatMap(inner => findBoxes(inner, ...rest))
+}
+
+/** The tracks of a `moov` box (header included). */
+export function readTracks(moov: Buffer): Track[] {
+  const content = moov.subarray(HEADER_BYTES)
+  const movieHeader = findBoxes(content, 'mvhd')[0]
+  if (movieHeader === undefined) throw new BadFragmentedMp4('bad-box', 'the moov box has no mvhd')
+  return findBoxes(content, 'trak').map(trak => {
+    const handler = findBoxes(trak, 'mdia', 'hdlr')[0]
+    const trackHeader = findBoxes(trak, 'tkhd')[0]
+    const mediaHeader = findBoxes(trak, 'mdia', 'mdhd')[0]
+    const stsd = findBoxes(trak, 'mdia', 'minf', 'stbl', 'stsd')[0]
+    if (!handler || !trackHeader || !mediaHeader || !stsd) {
+      throw new BadFragmentedMp4('bad-box', 'a trak box lacks hdlr, tkhd, mdhd or stsd')
+    }
+    const id = trackHeader.readUInt32BE(trackHeader[0] === 1 ? 20 : 12)
+    const timescale = mediaHeader.readUInt32BE(mediaHeader[0] === 1 ? 20 : 12)
+    const extends_ = findBoxes(content, 'mvex', 'trex').find(trex => trex.readUInt32BE(4) === id)
+    const handlerType = handler.toString('latin1', 8, 12)
+    return {
+      id,
+      kind: handlerType === 'vide' ? 'video' : handlerType === 'soun' ? 'audio' : 'other',
+      timescale,
+      editMs: readEditMs(trak, timescale, movieHeader.readUInt32BE(movieHeader[0] === 1 ? 20 : 12)),
+      stsd: Buffer.from(stsd),
+      defaultDuration: extends_?.readUInt32BE(12) ?? 0,
+      defaultFlags: extends_?.readUInt32BE(20) ?? 0,
+    }
+  })
+}
+
+/** Edit list (§8.6.6): an empty edit (media time -1) delays the track, the first real one skips its head. */
+function readEditMs(trak: Buffer, timescale: number, movieTimescale: number): number {
+  const elst = findBoxes(trak, 'edts', 'elst')[0]
+  if (elst === undefined) return 0
+  const wide = elst[0] === 1
+  let editMs = 0
+  for (let entry = 0; entry < elst.readUInt32BE(4); entry++) {
+    const at = 8 + entry * (wide ? 20 : 12)
+    const duration = wide ? Number(elst.readBigUInt64BE(at)) : elst.readUInt32BE(at)
+    const mediaTime = wide ? Number(elst.readBigInt64BE(at + 8)) : elst.readInt32BE(at + 4)
+    if (mediaTime !== -1) return editMs - (mediaTime * 1000) / timescale
+    editMs += (duration * 1000) / movieTimescale
+  }
+  return editMs
+}
+
+/** What a `moof` box (header included) says about each of these tracks. Tracks with no samples in it are left out. */
+export function readRuns(moof: Buffer, tracks: readonly Track[]): TrackRun[] {
+  return findBoxes(moof.subarray(HEADER_BYTES), 'traf').flatMap(traf => {
+    const fragmentHeader = findBoxes(traf, 'tfhd')[0]
+    const decodeTime = findBoxes(traf, 'tfdt')[0]
+    const track = tracks.find(({ id }) => id === fragmentHeader?.readUInt32BE(4))
+    if (fragmentHeader === undefined || decodeTime === undefined || track === undefined) return []
+    const defaults = readDefaults(fragmentHeader, track)
+    const runs = findBoxes(traf, 'trun').map(trun => readRun(trun, defaults))
+    const samples = runs.reduce((sum, run) => sum + run.samples, 0)
+    if (samples === 0) return []
+    const wide = decodeTime[0] === 1
+    return {
+      track,
+      startUnits: wide ? Number(decodeTime.readBigUInt64BE(4)) : decodeTime.readUInt32BE(4),
+      durationUnits: runs.reduce((sum, run) => sum + run.durationUnits, 0),
+      samples,
+      startsWithKey: runs[0]?.startsWithKey ?? false,
+      decodeTimeAt: decodeTime.byteOffset - moof.byteOffset + 4,
+      decodeTimeIsWide: wide,
+    }
+  })
+}
+
+/** Field offsets of `tfhd` depend on which optional ones are present (§8.8.7). */
+function readDefaults(tfhd: Buffer, track: Track): { duration: number; flags: number } {
+  const present = tfhd.readUInt32BE(0) & 0xffffff
+  let at = 8
+  if (present & 0x01) at += 8
+  if (present & 0x02) at += 4
+  const defaults = { duration: track.defaultDuration, flags: track.defaultFlags }
+  if (present & 0x08) {
+    defaults.duration = tfhd.readUInt32BE(at)
+    at += 4
+  }
+  if (present & 0x10) at += 4
+  if (present & 0x20) defaults.flags = tfhd.readUInt32BE(at)
+  return defaults
+}
+
+/** Samples of one `trun` (§8.8.8). */
+function readRun(trun: Buffer, defaults: { duration: number; flags: number }) {
+  const present = trun.readUInt32BE(0) & 0xffffff
+  const samples = trun.readUInt32BE(4)
+  let at = 8
+  if (present & 0x01) at += 4
+  let firstFlags: number | undefined
+  if (present & 0x04) {
+    firstFlags = trun.readUInt32BE(at)
+    at += 4
+  }
+  const fields = [0x100, 0x200, 0x400, 0x800].filter(bit => present & bit)
+  if (present & 0x400 && samples > 0) firstFlags ??= trun.readUInt32BE(at + fields.indexOf(0x400) * 4)
+  let durationUnits = present & 0x100 ? 0 : samples * defaults.duration
+  if (present & 0x100) {
+    for (let sample = 0; sample < samples; sample++) {
+      durationUnits += trun.readUInt32BE(at + sample * fields.length * 4)
+    }
+  }
+  return { durationUnits, samples, startsWithKey: ((firstFlags ?? defaults.flags) & NON_SYNC_SAMPLE) === 0 }
+}
