@@ -8,8 +8,11 @@ export async function openGoogle(options: Omit<GoogleOptions, 'driveDir'> = {}):
   const driveDir = await mkdtemp(path.join(tmpdir(), 'testigo-drive-'))
   const google = await startGoogle({ conferencePendingMs: 0, ...options, driveDir })
   const stop = async () => {
-    await google.stop()
-    await rm(driveDir, { recursive: true, force: true })
+    try {
+      await google.stop()
+    } finally {
+      await rm(driveDir, { recursive: true, force: true })
+    }
   }
   return { ...google, stop, [Symbol.asyncDispose]: stop }
 }
