@@ -47,6 +47,8 @@ function faultsOf(issue: Issue, input: unknown): FieldFault[] {
     }))
   if (issue.path.length > 0 && valueAt(input, issue.path) === undefined)
     return [{ path, code: 'missing_field', message: 'is missing' }]
+  if (issue.path.length === 0 && issue.code === 'invalid_type')
+    return [{ path, code: 'invalid_request', message: 'Send one JSON object.' }]
   return [{ path, code: codeOf(issue), message: issue.message }]
 }
 

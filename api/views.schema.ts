@@ -15,9 +15,7 @@ const endingWord = z
 const endingView = z
   .object({
     word: endingWord,
-    scope: z
-      .enum(['meeting', 'account', 'recorder', 'outside'])
-      .meta({ description: 'Whose matter it is' }),
+    scope: z.enum(['meeting', 'account', 'recorder', 'outside']).meta({ description: 'Whose matter it is' }),
     en: z.string(),
     es: z.string(),
   })
@@ -47,7 +45,9 @@ const meetingFields = {
     z.object({
       accessType: z.string().optional(),
       autoRecording: z.enum(['on', 'refused', 'not_asked']).optional(),
-      refusals: z.array(z.string()).meta({ description: 'What Meet refused; the meeting takes place all the same' }),
+      refusals: z
+        .array(z.string())
+        .meta({ description: 'What Meet refused; the meeting takes place all the same' }),
     }),
   ),
   related: maybe(z.object({ type: z.string(), id: z.string() })),
@@ -81,7 +81,9 @@ export const participantsViewSchema = z
       .array(
         z.object({
           name: maybe(z.string()),
-          email: maybe(z.string()).meta({ description: 'Of the invited person with this very name, if there is one' }),
+          email: maybe(z.string()).meta({
+            description: 'Of the invited person with this very name, if there is one',
+          }),
           ...stay,
         }),
       )

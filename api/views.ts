@@ -1,7 +1,13 @@
 import { ENDINGS, type Ending } from '../db/endings.ts'
 import type { listAttempts, MeetingWithRecording, PresenceRow, RecordingRow } from '../db/meeting-view.ts'
 import type { ParticipantRow } from '../db/meetings.ts'
-import type { EndingView, ListedMeeting, MeetingView, ParticipantsView, RecordingView } from './views.schema.ts'
+import type {
+  EndingView,
+  ListedMeeting,
+  MeetingView,
+  ParticipantsView,
+  RecordingView,
+} from './views.schema.ts'
 
 /** Rows as callers see them. */
 

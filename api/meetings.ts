@@ -1,0 +1,247 @@
+import { randomUUID } from 'node:crypto'
+import { isDeepStrictEqual } from 'node:util'
+import type { Clock } from '../clock.ts'
+import type { KeyOwner } from '../db/api-keys.ts'
+import type { Database } from '../db/connect.ts'
+import type { OpenJobs } from '../db/jobs.ts'
+import { showMeeting } from '../db/meeting-view.ts'
+import {
+  cancelMeeting,
+  changeMeeting,
+  findMeetingByExternalId,
+  insertMeeting,
+  listInvited,
+  lockMeeting,
+  type MeetingRow,
+  type MeetingWish,
+} from '../db/meetings.ts'
+import { eventIdFor } from '../google/event-body.ts'
+import { meetingTimeFaults } from './meeting-times.ts'
+import type { MeetingChangeBody, NewMeetingBody } from './meetings.schema.ts'
+import { Problem } from './problem.ts'
+import { JOB_DELAY_MS, type Provisioning, type ProvisionOutcome } from './provisioning.ts'
+import { refusedBody } from './read-input.ts'
+import type { MeetingView } from './views.schema.ts'
+import { meetingView } from './views.ts'
+
+export interface MeetingDeps {
+  db: Database
+  jobs: Pick<OpenJobs, 'send' | 'withdraw'>
+  provisioning: Provisioning
+  clock: Clock
+  /** In whose calendar new meetings are made. */
+  organizer: string
+  /** How long a request waits for Google. */
+  googleLimitMs: number
+}
+
+// An answer to a cancellation does not depend on Google, so it does not wait for one that is slow.
+const CANCEL_WAITS_FOR_GOOGLE_MS = 3000
+
+/**
+ * Makes a meeting: row and job first, then Google at once. With an external id the request may be repeated after a
+ * crash or a lost answer: it goes on with the row it left.
+ * @throws {Problem} `external_id_taken`, `google_unavailable` (the row is kept and provisioned later), `google_refused`
+ */
+export async function createMeeting(
+  deps: MeetingDeps,
+  owner: KeyOwner,
+  body: NewMeetingBody,
+): Promise<MeetingView> {
+  const { db, jobs, clock } = deps
+  const { organizationId } = owner
+  const now = clock.now()
+  const faults = meetingTimeFaults(body, now)
+  if (faults.length > 0) throw refusedBody(faults)
+  const id = randomUUID()
+  const wish = wishOf(body)
+  const inserted = await db.transaction(async tx => {
+    const row = { ...wish, id, organizationId, organizer: deps.organizer, eventId: eventIdFor(id) }
+    if (!(await insertMeeting(tx, row, actorOf(owner)))) return false
+    await sendProvisionJob(jobs, tx, id, now)
+    return true
+  })
+  const meetingId = inserted ? id : await unfinishedTwin(db, organizationId, wish)
+  const outcome = await deps.provisioning.atOnce(
+    { id: meetingId, organizationId },
+    actorOf(owner),
+    deps.googleLimitMs,
+  )
+  refuseUnlessDone(outcome, meetingId, 'The meeting is kept and will be made as soon as Google allows it.')
+  return viewOf(db, organizationId, meetingId)
+}
+
+/**
+ * Changes a meeting; event and bot follow.
+ * @throws {Problem} `meeting_not_found`, `meeting_closed`, `meeting_in_progress`, those of a bad body, `google_*`
+ */
+export async function updateMeeting(
+  deps: MeetingDeps,
+  owner: KeyOwner,
+  meetingId: string,
+  body: MeetingChangeBody,
+): Promise<MeetingView> {
+  const { db, jobs, clock } = deps
+  const { organizationId } = owner
+  const now = clock.now()
+  await db.transaction(async tx => {
+    const meeting = await lockMeeting(tx, organizationId, meetingId)
+    if (!meeting) throw noSuchMeeting()
+    refuseClosed(meeting)
+    const { start, end, participants, ...texts } = body
+    if (meeting.status === 'in_progress' && start && start.getTime() !== meeting.startsAt.getTime())
+      throw new Problem('meeting_in_progress', 'The call has begun: its start cannot be changed any more.', {
+        meetingId,
+      })
+    const times = { start: start ?? meeting.startsAt, end: end ?? meeting.endsAt }
+    const faults = start || end ? meetingTimeFaults(times, now) : []
+    if (faults.length > 0) throw refusedBody(faults)
+    const change = {
+      ...given(texts),
+      ...given({ startsAt: start, endsAt: end, participants: participants && invitedOf(participants) }),
+    }
+    await changeMeeting(tx, meeting, change, { actor: actorOf(owner), now: new Date(now) })
+    await sendProvisionJob(jobs, tx, meetingId, now)
+  })
+  const outcome = await deps.provisioning.atOnce(
+    { id: meetingId, organizationId },
+    actorOf(owner),
+    deps.googleLimitMs,
+  )
+  refuseUnlessDone(outcome, meetingId, 'The change is kept and Google will follow as soon as it can.')
+  return viewOf(db, organizationId, meetingId)
+}
+
+/**
+ * Cancels a meeting: no bot comes, and one that is in the call leaves. Guests are told by Google, at once or as soon as
+ * it answers. Cancelling twice is the same as once.
+ * @throws {Problem} `meeting_not_found`, `meeting_closed` for a meeting that is over
+ */
+export async function withdrawMeeting(deps: MeetingDeps, owner: KeyOwner, meetingId: string): Promise<void> {
+  const { db, jobs, clock } = deps
+  const { organizationId } = owner
+  const now = clock.now()
+  const cancelled = await db.transaction(async tx => {
+    const meeting = await lockMeeting(tx, organizationId, meetingId)
+    if (!meeting) throw noSuchMeeting()
+    if (meeting.status === 'cancelled') return false
+    refuseClosed(meeting)
+    const by = { actor: actorOf(owner), now: new Date(now) }
+    const { recordingCancelled } = await cancelMeeting(tx, meeting, by)
+    // Where recording has begun, its job stays: whoever works on it sees the cancellation and keeps what there is.
+    if (recordingCancelled) await jobs.withdraw(tx, 'record-meeting', meetingId)
+    await sendProvisionJob(jobs, tx, meetingId, now)
+    return true
+  })
+  if (!cancelled) return
+  await deps.provisioning.atOnce(
+    { id: meetingId, organizationId },
+    actorOf(owner),
+    CANCEL_WAITS_FOR_GOOGLE_MS,
+  )
+}
+
+/** One meeting as its owner sees it. @throws {Problem} `meeting_not_found` */
+export async function viewOf(db: Database, organizationId: string, meetingId: string): Promise<MeetingView> {
+  const row = await showMeeting(db, organizationId, meetingId)
+  if (!row) throw noSuchMeeting()
+  return meetingView(row, await listInvited(db, meetingId))
+}
+
+/** Also the answer for a meeting of another organisation: whether it exists is not the caller's to know. */
+export function noSuchMeeting(): Problem {
+  return new Problem('meeting_not_found', 'Your organisation has no meeting with this id.')
+}
+
+/** The row that an earlier sending of the same request left behind; anything else with this external id refuses. */
+async function unfinishedTwin(db: Database, organizationId: string, wish: MeetingWish): Promise<string> {
+  const externalId = wish.externalId ?? ''
+  const found = await findMeetingByExternalId(db, organizationId, externalId)
+  if (!found) throw new Error('an insert met an external id that is not there')
+  const unfinished = found.status === 'scheduled' && found.joinUrl === null
+  if (unfinished && saysTheSame(found, await listInvited(db, found.id), wish)) return found.id
+  throw new Problem(
+    'external_id_taken',
+    `The external id ${externalId} belongs to meeting ${found.id}. Change that meeting, or use another external id.`,
+    { meetingId: found.id, joinUrl: found.joinUrl },
+  )
+}
+
+function saysTheSame(row: MeetingRow, invited: MeetingWish['participants'], wish: MeetingWish): boolean {
+  const people = (list: MeetingWish['participants']) =>
+    list.map(({ email, name, role }) => ({ email, name, role })).sort((a, b) => (a.email < b.email ? -1 : 1))
+  const { participants, ...fields } = wish
+  const stored = Object.fromEntries(Object.keys(fields).map(name => [name, row[name as keyof typeof fields]]))
+  return isDeepStrictEqual(stored, fields) && isDeepStrictEqual(people(invited), people(participants))
+}
+
+function wishOf(body: NewMeetingBody): MeetingWish {
+  return {
+    topic: body.topic,
+    description: body.description ?? null,
+    startsAt: body.start,
+    endsAt: body.end,
+    timeZone: body.timeZone,
+    externalId: body.externalId ?? null,
+    relatedType: body.related?.type ?? null,
+    relatedId: body.related?.id ?? null,
+    // As the row will give it back, so that a repeat of the request can be told from another request.
+    customFields: body.customFields ? JSON.parse(JSON.stringify(body.customFields)) : null,
+    patience: body.patience ? given(body.patience) : {},
+    participants: invitedOf(body.participants),
+  }
+}
+
+function invitedOf(people: NewMeetingBody['participants']): MeetingWish['participants'] {
+  return people.map(({ email, name, role }) => ({ email, name: name ?? null, role }))
+}
+
+/** Without the fields that are undefined. */
+function given<Fields extends object>(fields: Fields) {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as {
+    [Name in keyof Fields]?: Exclude<Fields[Name], undefined>
+  }
+}
+
+function refuseClosed(meeting: MeetingRow): void {
+  if (meeting.status === 'cancelled' || meeting.status === 'ended')
+    throw new Problem(
+      'meeting_closed',
+      meeting.status === 'cancelled'
+        ? 'The meeting was cancelled. Make a new one.'
+        : 'The meeting is over. Make a new one.',
+      { meetingId: meeting.id },
+    )
+}
+
+function refuseUnlessDone(outcome: ProvisionOutcome, meetingId: string, kept: string): void {
+  if (outcome.kind === 'done') return
+  const headers = { Location: `/v1/meetings/${meetingId}` }
+  if (outcome.kind === 'refused')
+    throw new Problem(
+      'google_refused',
+      `${outcome.fault.message} ${kept}`,
+      { meetingId, headers },
+      { cause: outcome.fault },
+    )
+  const { retryAfterSeconds } = outcome
+  throw new Problem('google_unavailable', `Google does not answer. ${kept}`, {
+    meetingId,
+    retryAfterSeconds,
+    headers,
+  })
+}
+
+function actorOf(owner: KeyOwner): string {
+  return `api_key:${owner.prefix}`
+}
+
+function sendProvisionJob(
+  jobs: MeetingDeps['jobs'],
+  tx: Parameters<OpenJobs['send']>[0],
+  meetingId: string,
+  now: number,
+): Promise<void> {
+  const startAfter = new Date(now + JOB_DELAY_MS)
+  return jobs.send(tx, 'provision-meeting', { meetingId }, { key: meetingId, startAfter })
+}

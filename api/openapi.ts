@@ -1,0 +1,159 @@
+import { z } from 'zod'
+import { createDocument, type ZodOpenApiResponsesObject } from 'zod-openapi'
+import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
+import { PROBLEMS, type ProblemCode } from './problem.ts'
+import {
+  meetingListSchema,
+  meetingViewSchema,
+  participantsViewSchema,
+  problemSchema,
+  recordingViewSchema,
+} from './views.schema.ts'
+
+const ALWAYS: ProblemCode[] = [
+  'missing_api_key',
+  'wrong_api_key',
+  'temporarily_unavailable',
+  'internal_error',
+]
+const OF_BODY: ProblemCode[] = [
+  'malformed_json',
+  'body_too_large',
+  'unsupported_media_type',
+  'invalid_request',
+  'missing_field',
+  'unknown_field',
+  'invalid_field',
+  'bad_date_time',
+  'end_before_start',
+  'end_in_past',
+  'too_long',
+  'unknown_time_zone',
+  'bad_email',
+  'duplicate_participant',
+  'too_many_participants',
+]
+const OF_GOOGLE: ProblemCode[] = ['google_refused', 'google_unavailable']
+
+const path = z.object({ id: z.uuid().meta({ description: "The meeting's id" }) })
+const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
+  description,
+  content: { 'application/json': { schema } },
+})
+
+/** The OpenAPI 3.1 document, made from the very schemas that read requests and write answers. */
+export function openApiDocument() {
+  return createDocument({
+    openapi: '3.1.0',
+    info: {
+      title: 'Testigo',
+      version: '1.0.0',
+      description:
+        'Makes Google Meet calls and keeps a recording of each one. Every answer carries X-Request-Id. Refusals are problem documents (RFC 9457) with a stable "code".',
+      license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
+    },
+    servers: [{ url: '/' }],
+    security: [{ apiKey: [] }],
+    components: {
+      securitySchemes: {
+        apiKey: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'An API key, tk_…, made with "npm run keys -- create"',
+        },
+      },
+    },
+    paths: {
+      '/v1/meetings': {
+        post: {
+          operationId: 'createMeeting',
+          summary: 'Make a meeting, invite people to it and have it recorded',
+          description:
+            'Answers when the Calendar event exists and everybody is invited. A meeting that has begun already is recorded at once. After a lost answer send the same request again with the same externalId: it goes on where it stopped.',
+          requestBody: { required: true, content: { 'application/json': { schema: newMeetingSchema } } },
+          responses: {
+            201: {
+              ...json('The meeting, with its link', meetingViewSchema),
+              headers: z.object({ Location: z.string() }),
+            },
+            ...refusals(...OF_BODY, 'custom_fields_too_large', 'external_id_taken', ...OF_GOOGLE),
+          },
+        },
+        get: {
+          operationId: 'listMeetings',
+          summary: 'Meetings by their start',
+          requestParams: { query: listQuerySchema },
+          responses: {
+            200: json('One page', meetingListSchema),
+            ...refusals('invalid_query', 'bad_cursor'),
+          },
+        },
+      },
+      '/v1/meetings/{id}': {
+        get: {
+          operationId: 'getMeeting',
+          summary: 'One meeting',
+          requestParams: { path },
+          responses: { 200: json('The meeting', meetingViewSchema), ...refusals('meeting_not_found') },
+        },
+        patch: {
+          operationId: 'changeMeeting',
+          summary: 'Change a meeting; its event and its bot follow',
+          requestParams: { path },
+          requestBody: { required: true, content: { 'application/json': { schema: meetingChangeSchema } } },
+          responses: {
+            200: json('The meeting as it is now', meetingViewSchema),
+            ...refusals(
+              ...OF_BODY,
+              'meeting_not_found',
+              'meeting_closed',
+              'meeting_in_progress',
+              ...OF_GOOGLE,
+            ),
+          },
+        },
+        delete: {
+          operationId: 'cancelMeeting',
+          summary: 'Cancel a meeting: people are told, no bot comes, a bot in the call leaves',
+          requestParams: { path },
+          responses: {
+            204: { description: 'Cancelled, now or before' },
+            ...refusals('meeting_not_found', 'meeting_closed'),
+          },
+        },
+      },
+      '/v1/meetings/{id}/participants': {
+        get: {
+          operationId: 'getParticipants',
+          summary: 'Who is invited, and who was seen in the call and when',
+          requestParams: { path },
+          responses: {
+            200: json('People invited and people seen', participantsViewSchema),
+            ...refusals('meeting_not_found'),
+          },
+        },
+      },
+      '/v1/meetings/{id}/recording': {
+        get: {
+          operationId: 'getRecording',
+          summary: 'Where the recording stands, and links to it',
+          requestParams: { path },
+          responses: { 200: json('The recording', recordingViewSchema), ...refusals('meeting_not_found') },
+        },
+      },
+    },
+  })
+}
+
+function refusals(...own: ProblemCode[]): ZodOpenApiResponsesObject {
+  const byStatus = Map.groupBy([...ALWAYS, ...own], code => PROBLEMS[code][0])
+  return Object.fromEntries(
+    [...byStatus].map(([status, codes]) => [
+      `${status}`,
+      {
+        description: codes.map(code => `\`${code}\`: ${PROBLEMS[code][1]}`).join('. '),
+        content: { 'application/problem+json': { schema: problemSchema } },
+      },
+    ]),
+  )
+}

@@ -1,0 +1,115 @@
+import { TimedOut, withTimeout } from '../clock.ts'
+import type { OpenJobs } from '../db/jobs.ts'
+import type { MeetingLocks } from '../db/meeting-locks.ts'
+import { type Actor, findForgotten, noteMeetingEvent } from '../db/meetings.ts'
+import { GoogleFault } from '../google/fault.ts'
+import { type ProvisionDeps, provisionMeeting } from './provision-meeting.ts'
+
+/** How an attempt to tell Google at once went. What did not work goes on as a job; the row says what is wanted. */
+export type ProvisionOutcome =
+  | { kind: 'done' }
+  | { kind: 'refused'; fault: GoogleFault }
+  | { kind: 'unavailable'; retryAfterSeconds: number }
+
+export interface Provisioning {
+  /** Tells Google now and waits at most `limitMs`. */
+  atOnce(
+    meeting: { id: string; organizationId: string },
+    actor: Actor,
+    limitMs: number,
+  ): Promise<ProvisionOutcome>
+  /** Takes `provision-meeting` jobs, and makes them for meetings that lost theirs. */
+  start(): Promise<void>
+  /** Gives work on its way `graceMs` to end, then cuts it off; its job takes it up again. */
+  close(graceMs: number): Promise<void>
+}
+
+/** How long after a request its job is due: the request itself should have told Google by then. */
+export const JOB_DELAY_MS = 15_000
+
+const JOBS_AT_ONCE = 4
+const JOB_WAITS_FOR_LOCK_MS = 1000
+const RETRY_AFTER_SECONDS = 15
+const LOOK_FOR_FORGOTTEN_MS = 60_000
+const FORGOTTEN_AFTER_MS = 120_000
+const FORGOTTEN_AT_ONCE = 100
+
+export function createProvisioning(
+  deps: ProvisionDeps & { jobs: Pick<OpenJobs, 'send' | 'withdraw' | 'work'>; locks: MeetingLocks },
+): Provisioning {
+  const { db, jobs, locks, clock, log } = deps
+  const closing = new AbortController()
+  const running = new Set<Promise<unknown>>()
+  let forgottenTimer: NodeJS.Timeout | undefined
+
+  function owned<T>(work: Promise<T>): Promise<T> {
+    running.add(work)
+    // How it ended is for the one who awaits `work`.
+    const forget = () => running.delete(work)
+    work.then(forget, forget)
+    return work
+  }
+
+  // A change made in the very moment in which a job ends finds that job still there, and would be left with none.
+  async function sendForgotten(): Promise<void> {
+    const ids = await findForgotten(db, new Date(clock.now() - FORGOTTEN_AFTER_MS), FORGOTTEN_AT_ONCE)
+    for (const meetingId of ids) {
+      log.warn({ meetingId }, 'a meeting that Google does not know yet had no job; it has one again')
+      await db.transaction(tx => jobs.send(tx, 'provision-meeting', { meetingId }, { key: meetingId }))
+    }
+  }
+
+  return {
+    async atOnce(meeting, actor, limitMs) {
+      const work = owned(
+        locks.alone(meeting.id, limitMs, () =>
+          provisionMeeting(deps, meeting.id, { actor, signal: closing.signal }),
+        ),
+      )
+      try {
+        const answer = await withTimeout(work, limitMs, 'telling Google of the meeting')
+        return answer === 'busy'
+          ? { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
+          : { kind: 'done' }
+      } catch (error) {
+        if (error instanceof TimedOut) {
+          work.catch((late: unknown) =>
+            log.warn({ meetingId: meeting.id, error: late }, 'Google was not told'),
+          )
+          return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
+        }
+        if (closing.signal.aborted) return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
+        if (!(error instanceof GoogleFault)) throw error
+        const { service, code, reason, retryable, retryAfterSeconds } = error
+        log.warn({ meetingId: meeting.id, error }, 'Google was not told; the job goes on trying')
+        await noteMeetingEvent(db, meeting, actor, 'meeting.google_failed', { service, code, reason })
+        if (!retryable) return { kind: 'refused', fault: error }
+        return { kind: 'unavailable', retryAfterSeconds: retryAfterSeconds ?? RETRY_AFTER_SECONDS }
+      }
+    },
+
+    async start() {
+      await jobs.work('provision-meeting', { atOnce: JOBS_AT_ONCE }, async ({ meetingId }, job) => {
+        const signal = AbortSignal.any([closing.signal, job.signal])
+        const answer = await owned(
+          locks.alone(meetingId, JOB_WAITS_FOR_LOCK_MS, () =>
+            provisionMeeting(deps, meetingId, { actor: 'job:provision-meeting', signal }),
+          ),
+        )
+        if (answer === 'busy') throw new Error('another process tells Google of this meeting right now')
+      })
+      forgottenTimer = setInterval(() => {
+        owned(sendForgotten()).catch((error: unknown) =>
+          log.error({ error }, 'meetings without a job could not be looked for'),
+        )
+      }, LOOK_FOR_FORGOTTEN_MS).unref()
+    },
+
+    async close(graceMs) {
+      clearInterval(forgottenTimer)
+      const cutOff = setTimeout(() => closing.abort(new Error('the process stops')), graceMs)
+      await Promise.allSettled([...running])
+      clearTimeout(cutOff)
+    },
+  }
+}

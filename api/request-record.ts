@@ -1,0 +1,38 @@
+import { randomUUID } from 'node:crypto'
+import type { RequestHandler } from 'express'
+import type { KeyOwner } from '../db/api-keys.ts'
+import type { Log } from '../log.ts'
+
+// Asked every few seconds by whoever runs the process.
+const PROBES = new Set(['/healthz', '/readyz'])
+const USABLE_ID = /^[\w.-]{1,64}$/
+
+/**
+ * Gives every request an id (the caller's own `X-Request-Id` where it is usable), sends it back, and logs the request
+ * when it is answered or given up: without query and headers, which carry addresses and keys.
+ */
+export function recordRequests(log: Log): RequestHandler {
+  return (request, response, next) => {
+    const given = request.get('x-request-id')
+    const requestId = given !== undefined && USABLE_ID.test(given) ? given : randomUUID()
+    response.locals.requestId = requestId
+    response.setHeader('X-Request-Id', requestId)
+    const startedAt = performance.now()
+    const { method, path } = request
+    response.once('close', () => {
+      const owner = response.locals.owner as KeyOwner | undefined
+      const fields = {
+        requestId,
+        method,
+        path,
+        status: response.statusCode,
+        durationMs: Math.round(performance.now() - startedAt),
+        ...(owner && { organizationId: owner.organizationId, keyPrefix: owner.prefix }),
+      }
+      if (!response.writableFinished) log.warn(fields, 'the caller went away before the answer')
+      else if (PROBES.has(path)) log.debug(fields, 'request answered')
+      else log.info(fields, 'request answered')
+    })
+    next()
+  }
+}

@@ -1,0 +1,80 @@
+import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import helmet from 'helmet'
+import type { Log } from '../log.ts'
+import { authenticate } from './authenticate.ts'
+import { docsRoutes } from './docs.ts'
+import { healthRoutes } from './health.ts'
+import { meetingsRoutes, type RouteDeps } from './meetings.routes.ts'
+import { Problem, problemDocument } from './problem.ts'
+import { recordRequests } from './request-record.ts'
+import { toProblem } from './to-problem.ts'
+
+// 200 people with names and addresses and full custom fields fit several times.
+const BODY_LIMIT_BYTES = 256 * 1024
+
+/** The HTTP application, not yet listening. */
+export function createServer(deps: RouteDeps & { log: Log }): Express {
+  const app = express()
+  app.disable('x-powered-by')
+  app.set('query parser', 'simple')
+  app.use(recordRequests(deps.log))
+  app.use(
+    helmet({
+      contentSecurityPolicy: {
+        // TLS ends in front of this server; on plain http the upgrade would break the page of /docs.
+        directives: { 'upgrade-insecure-requests': null, 'style-src': ["'self'", "'unsafe-inline'"] },
+      },
+    }),
+  )
+  app.use(healthRoutes(deps))
+  app.use(docsRoutes())
+  app.use(
+    '/v1',
+    // Answers carry people's data and download links.
+    (_request, response, next) => {
+      response.setHeader('Cache-Control', 'no-store')
+      next()
+    },
+    authenticate(deps),
+    onlyJson,
+    express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }),
+  )
+  app.use('/v1/meetings', meetingsRoutes(deps))
+  app.use(request => {
+    throw new Problem('route_not_found', `There is nothing at ${request.path}. See /docs.`)
+  })
+  app.use(answerProblem(deps.log))
+  return app
+}
+
+const onlyJson: RequestHandler = (request, _response, next) => {
+  // Null: there is no body at all, which is for the route to judge.
+  if (request.method !== 'DELETE' && request.is('application/json') === false)
+    throw new Problem('unsupported_media_type', 'Send the body with "Content-Type: application/json".')
+  next()
+}
+
+// Four arguments make Express take it for an error handler.
+function answerProblem(log: Log): ErrorRequestHandler {
+  return (error: unknown, request, response, _next) => {
+    const problem = toProblem(error)
+    const requestId = String(response.locals.requestId)
+    if (problem.status >= 500)
+      log.error({ requestId, code: problem.code, error: problem.cause ?? problem }, problem.message)
+    if (response.headersSent) {
+      response.destroy()
+      return
+    }
+    const { headers = {}, retryAfterSeconds } = problem.extras
+    for (const [name, value] of Object.entries(headers)) response.setHeader(name, value)
+    if (retryAfterSeconds !== undefined) response.setHeader('Retry-After', String(retryAfterSeconds))
+    response
+      .status(problem.status)
+      .type('application/problem+json')
+      .send(
+        JSON.stringify(
+          problemDocument(problem, { path: request.originalUrl.replace(/\?.*$/s, ''), requestId }),
+        ),
+      )
+  }
+}

@@ -1,0 +1,118 @@
+import { once } from 'node:events'
+import { createServer as createHttpServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { type Clock, systemClock } from '../clock.ts'
+import { type Config, SettingsRefused } from '../config.ts'
+import { openDatabase } from '../db/connect.ts'
+import { openJobs } from '../db/jobs.ts'
+import { openMeetingLocks } from '../db/meeting-locks.ts'
+import { createGoogle } from '../google/google.ts'
+import type { Log } from '../log.ts'
+import { createStore } from '../storage/s3.ts'
+import { createProvisioning } from './provisioning.ts'
+import { createRecordingLink } from './recording-link.ts'
+import { createServer } from './server.ts'
+
+export interface RunningApi extends AsyncDisposable {
+  /** Where it listens, e.g. `http://127.0.0.1:8080`. */
+  url: string
+  /** Ends requests and work on their way, each within limits, then closes everything. May be called twice. */
+  close(): Promise<void>
+}
+
+/** The API could not listen; the message says what to set. */
+export class CannotListen extends Error {
+  readonly code = 'cannot_listen'
+}
+
+const CLOSE_LIMIT_MS = 10_000
+// A request waits for Google a little longer than one call to Google may take; the rest is for the job.
+const BEYOND_GOOGLE_MS = 5000
+
+/**
+ * Starts the API on a database whose tables are made (see `migrateDatabase`).
+ * @param config `PORT` 0 takes any free port
+ * @throws {SettingsRefused} without an organizer; {@link CannotListen}
+ */
+export async function startApi(
+  config: Config,
+  deps: { databaseUrl: string; log: Log; clock?: Clock },
+): Promise<RunningApi> {
+  const { databaseUrl, log, clock = systemClock } = deps
+  const { organizer } = config.google
+  if (organizer === undefined)
+    throw new SettingsRefused([
+      'TESTIGO_GOOGLE_ORGANIZER is missing. Set it to: Workspace user in whose calendar the meetings are made.',
+    ])
+  await using opened = new AsyncDisposableStack()
+  const database = opened.use(openDatabase(databaseUrl, { max: 10 }))
+  const locks = opened.use(openMeetingLocks(databaseUrl))
+  const jobs = opened.use(
+    await openJobs(databaseUrl, error => log.error({ error }, 'the job queue complains')),
+  )
+  const store = opened.adopt(createStore(config.storage, log), open => open.close())
+  const provisioning = createProvisioning({
+    db: database.db,
+    jobs,
+    locks,
+    google: createGoogle(config.google, { log, clock }),
+    settings: { ...config.google, ...config.patience },
+    clock,
+    log,
+  })
+  opened.defer(() => provisioning.close(CLOSE_LIMIT_MS))
+  const app = createServer({
+    db: database.db,
+    jobs,
+    provisioning,
+    clock,
+    log,
+    organizer,
+    googleLimitMs: config.google.timeoutMs + BEYOND_GOOGLE_MS,
+    recordingLink: createRecordingLink(store, { linkSeconds: config.storage.linkSeconds, clock }),
+  })
+  const server = createHttpServer(app)
+  await listen(server, config.api)
+  opened.defer(() => stopListening(server))
+  await provisioning.start()
+  opened.defer(() => jobs.stopTaking('provision-meeting'))
+
+  const { port } = server.address() as AddressInfo
+  const host = config.api.host.includes(':') ? `[${config.api.host}]` : config.api.host
+  const parts = opened.move()
+  let closed: Promise<void> | undefined
+  const close = () => {
+    closed ??= parts.disposeAsync()
+    return closed
+  }
+  return { url: `http://${host}:${port}`, close, [Symbol.asyncDispose]: close }
+}
+
+type HttpServer = ReturnType<typeof createHttpServer>
+
+async function listen(server: HttpServer, { host, port }: Config['api']): Promise<void> {
+  server.listen(port, host)
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    const why =
+      {
+        EADDRINUSE: `Port ${port} is taken by another program. Set PORT to a free one, or to 0 for any.`,
+        EACCES: `Port ${port} needs more rights. Set PORT to one above 1023.`,
+        EADDRNOTAVAIL: `This machine has no address ${host}. Set TESTIGO_HOST, for example to 0.0.0.0.`,
+        ENOTFOUND: `The name ${host} is unknown. Set TESTIGO_HOST, for example to 0.0.0.0.`,
+      }[code ?? ''] ?? `The API cannot listen on ${host}:${port}.`
+    throw new CannotListen(why, { cause: error })
+  }
+}
+
+/** Takes no more requests, lets those on their way end, and cuts off what takes too long. */
+async function stopListening(server: HttpServer): Promise<void> {
+  const closed = once(server, 'close')
+  server.close()
+  server.closeIdleConnections()
+  const cutOff = setTimeout(() => server.closeAllConnections(), CLOSE_LIMIT_MS)
+  await closed
+  clearTimeout(cutOff)
+}
