@@ -9,7 +9,7 @@ const usualPaths = [
 
 /** The Chromium to start: the given path, `CHROMIUM_PATH`, or the first of the usual places. */
 export function findChromium(chromiumPath?: string): string {
-  const found = [chromiumPath, process.env['CHROMIUM_PATH'], ...usualPaths].find(
+  const found = [chromiumPath, process.env.CHROMIUM_PATH, ...usualPaths].find(
     path => path !== undefined && path !== '' && existsSync(path),
   )
   if (found === undefined)

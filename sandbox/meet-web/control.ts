@@ -1,26 +1,33 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { UnknownWishError } from './create-meeting.ts'
 import type { Meeting } from './meeting.ts'
-import type { DialogKind, ParticipantSettings } from './scenarios.ts'
-import type { CreateMeeting, MeetWeb } from './server.ts'
+import { type DialogKind, dialogKinds } from './scenarios.ts'
+import type { MeetWeb } from './server.ts'
 
 type Body = Record<string, unknown>
 
 /** What `POST /_sandbox/meetings/:code/<action>` does. */
 const actions: Record<string, (meeting: Meeting, body: Body) => void> = {
+  invite: (meeting, body) => meeting.invite(needed(body, 'email')),
   admit: (meeting, body) => meeting.admit(text(body, 'name')),
   deny: (meeting, body) => meeting.deny(text(body, 'name')),
   remove: (meeting, body) => meeting.remove(text(body, 'name')),
   end: meeting => meeting.end(),
-  join: (meeting, body) => meeting.join(body as unknown as ParticipantSettings),
+  join: (meeting, body) => meeting.join({ ...body, name: needed(body, 'name') }),
   leave: (meeting, body) => meeting.leave(text(body, 'name')),
-  change: (meeting, body) => meeting.change(text(body, 'name') ?? '', body as Partial<ParticipantSettings>),
-  dialog: (meeting, body) => meeting.showDialog(text(body, 'kind') as DialogKind, body),
-  'hide-dialog': (meeting, body) => meeting.hideDialog(text(body, 'kind') as DialogKind | undefined),
-  toast: (meeting, body) => meeting.toast(text(body, 'kind') ?? '', text(body, 'name')),
-  caption: (meeting, body) => meeting.caption(text(body, 'name') ?? '', text(body, 'text') ?? ''),
-  chat: (meeting, body) => meeting.chat(text(body, 'name') ?? '', text(body, 'text') ?? ''),
-  freeze: (meeting, body) =>
-    meeting.freeze(typeof body['durationMs'] === 'number' ? body['durationMs'] : undefined),
+  change: (meeting, body) => meeting.change(needed(body, 'name'), body),
+  dialog: (meeting, body) => meeting.showDialog(dialogKind(needed(body, 'kind')), body),
+  'hide-dialog': (meeting, body) => {
+    const kind = text(body, 'kind')
+    meeting.hideDialog(kind === undefined ? undefined : dialogKind(kind))
+  },
+  toast: (meeting, body) => meeting.toast(needed(body, 'kind'), text(body, 'name')),
+  caption: (meeting, body) => meeting.caption(needed(body, 'name'), needed(body, 'text')),
+  chat: (meeting, body) => meeting.chat(needed(body, 'name'), needed(body, 'text')),
+  freeze: (meeting, body) => {
+    const { durationMs } = body
+    meeting.freeze(typeof durationMs === 'number' ? durationMs : undefined)
+  },
   'cut-media': meeting => meeting.cutMedia(),
   'restore-media': meeting => meeting.restoreMedia(),
   reload: meeting => meeting.reload(),
@@ -47,10 +54,17 @@ export async function answerControl(
     return reply(response, 200, { port: meetWeb.port, chromiumArgs: meetWeb.chromiumArgsFor(hostName) })
   }
   if (route === 'POST accounts' && code === 'expire') {
-    meetWeb.accounts.expire(text(body, 'email') ?? '')
-    return reply(response, 200, {})
+    return answering(response, 200, () => {
+      meetWeb.accounts.expire(needed(body, 'email'))
+      return {}
+    })
   }
-  if (route === 'POST meetings' && code === '') return create(meetWeb, body, response)
+  if (route === 'POST meetings' && code === '') {
+    return answering(response, 201, () => {
+      const { code, url } = meetWeb.createMeeting(body)
+      return { code, url }
+    })
+  }
   if (route === 'GET meetings' && code === '') {
     return reply(response, 200, { meetings: meetWeb.meetings.map(({ code, url }) => ({ code, url })) })
   }
@@ -65,16 +79,19 @@ export async function answerControl(
       error: `no action "${action}"; there are: ${Object.keys(actions).join(', ')}`,
     })
   }
-  act(meeting, body)
-  reply(response, 200, meeting.state())
+  answering(response, 200, () => {
+    act(meeting, body)
+    return meeting.state()
+  })
 }
 
-function create(meetWeb: MeetWeb, body: Body, response: ServerResponse): void {
+/** A wish that the sandbox does not know is the caller's mistake. */
+function answering(response: ServerResponse, status: number, act: () => unknown): void {
   try {
-    const meeting = meetWeb.createMeeting(body as CreateMeeting)
-    reply(response, 201, { code: meeting.code, url: meeting.url })
+    reply(response, status, act())
   } catch (error) {
-    reply(response, 400, { error: (error as Error).message })
+    if (!(error instanceof UnknownWishError)) throw error
+    reply(response, 400, { error: error.message })
   }
 }
 
@@ -90,6 +107,19 @@ async function wait(meeting: Meeting, url: URL, response: ServerResponse): Promi
   } catch (error) {
     reply(response, 408, { error: (error as Error).message })
   }
+}
+
+function needed(body: Body, name: string): string {
+  const value = text(body, name)
+  if (value === undefined) throw new UnknownWishError(`the body needs "${name}", a text that is not empty`)
+  return value
+}
+
+function dialogKind(kind: string): DialogKind {
+  const known = dialogKinds.find(one => one === kind)
+  if (known === undefined)
+    throw new UnknownWishError(`no dialog "${kind}"; there are: ${dialogKinds.join(', ')}`)
+  return known
 }
 
 function text(body: Body, name: string): string | undefined {

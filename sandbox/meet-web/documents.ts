@@ -6,6 +6,7 @@ export function meetingDocument(code: string, language: string): string {
 <html lang="${language}" dir="ltr"><head><meta charset="utf-8"><title>Meet - ${code}</title>
 <link rel="canonical" href="https://meet.google.com/${code}">
 <link rel="stylesheet" href="/_sandbox/page/style.css">
+<link rel="stylesheet" href="/_sandbox/page/call.css">
 <script type="module" src="/_sandbox/page/app.js"></script></head>
 <body jscontroller="pjICDe"><div id="yDmH0d"></div></body></html>`
 }

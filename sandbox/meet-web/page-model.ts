@@ -1,15 +1,23 @@
 import type { Account } from './accounts.ts'
-import type { Meeting } from './meeting.ts'
+import type { MeetingSettings } from './scenarios.ts'
 
 /** What the page needs to know to draw itself; sent once, when its socket opens. */
-export function pageModel(meeting: Meeting, account: Account | null, sameAccountInCall: boolean) {
-  const { settings, code } = meeting
-  return { ...settings, code, account, joinButtons: joinButtons(meeting, account, sameAccountInCall) }
+export function pageModel(
+  code: string,
+  settings: MeetingSettings,
+  account: Account | null,
+  sameAccountInCall: boolean,
+) {
+  return { ...settings, code, account, joinButtons: joinButtons(settings, account, sameAccountInCall) }
 }
 
 /** Which join controls the green room offers, the main one first: meet-web-facts.md §3.3. */
-function joinButtons(meeting: Meeting, account: Account | null, sameAccountInCall: boolean): string[] {
-  const { joinText, access, invited } = meeting.settings
+function joinButtons(
+  settings: MeetingSettings,
+  account: Account | null,
+  sameAccountInCall: boolean,
+): string[] {
+  const { joinText, access, invited } = settings
   if (joinText === 'switch-here' || sameAccountInCall) return ['switchHere', 'joinHereToo']
   if (joinText === 'join-anyway') return ['joinAnyway']
   const isInvited =

@@ -9,18 +9,20 @@ export type ParticipantSettings = {
 }
 
 /** Dialogs and toasts of the page; texts live in `page/texts.*.js`, sources: meet-web-facts.md §3.2, §3.4, §7. */
-export type DialogKind =
-  | 'recording'
-  | 'transcription'
-  | 'gemini'
-  | 'third-party-notes'
-  | 'others-see-differently'
-  | 'alone'
-  | 'call-limit'
-  | 'lobby-still-there'
-  | 'mic-reminder'
-  | 'permission'
-  | 'sign-in-promo'
+export const dialogKinds = [
+  'recording',
+  'transcription',
+  'gemini',
+  'third-party-notes',
+  'others-see-differently',
+  'alone',
+  'call-limit',
+  'lobby-still-there',
+  'mic-reminder',
+  'permission',
+  'sign-in-promo',
+] as const
+export type DialogKind = (typeof dialogKinds)[number]
 
 export type EndKind =
   | 'left'

@@ -14,7 +14,10 @@ export type PageMessage =
   | { type: 'dialog-answer'; kind: DialogKind; button: string }
   | { type: 'signal'; signal: unknown }
   | { type: 'chat'; text: string }
-  | { type: 'did'; what: string; [detail: string]: unknown }
+  | { type: 'did'; what: string; detail: Record<string, unknown> }
+
+/** What the server tells the page. */
+export type PageText = { type: string; [detail: string]: unknown }
 
 /** One open page of one visitor (a bot or a person), from pre-join to the end screen. */
 export class Seat {
@@ -34,11 +37,7 @@ export class Seat {
   }
 
   /** Sends to the page; a page that is gone is told nothing (its leaving is handled where its socket closes). */
-  send(message: { type: string; [detail: string]: unknown }): void {
+  send(message: PageText): void {
     if (this.#socket.readyState === this.#socket.OPEN) this.#socket.send(JSON.stringify(message))
-  }
-
-  get isPresent(): boolean {
-    return this.phase === 'call'
   }
 }

@@ -7,12 +7,14 @@ import { WebSocketServer } from 'ws'
 import { Accounts } from './accounts.ts'
 import { makeCertificate } from './certificate.ts'
 import { answerControl } from './control.ts'
+import { type CreateMeeting, meetingSettings } from './create-meeting.ts'
 import { playersDocument } from './documents.ts'
 import { MediaPlant } from './media-plant.ts'
 import { Meeting } from './meeting.ts'
 import { pageFile } from './page-files.ts'
-import { type MeetingSettings, ordinary, type ScenarioName, scenarios } from './scenarios.ts'
 import { answerAccounts, answerMeet, sendNotFound } from './web-routes.ts'
+
+export type { CreateMeeting } from './create-meeting.ts'
 
 export type MeetWebOptions = {
   /** Address to listen on; '0.0.0.0' inside a container that others reach. */
@@ -25,13 +27,6 @@ export type MeetWebOptions = {
   /** Frames per second and size of each participant's picture. */
   fps?: number
   tileSize?: { width: number; height: number }
-}
-
-/** `participants` may be a number (that many of the usual people) or the people themselves. */
-export type CreateMeeting = Partial<Omit<MeetingSettings, 'participants'>> & {
-  code?: string
-  scenario?: ScenarioName
-  participants?: number | MeetingSettings['participants'] | string[]
 }
 
 const hostNames = ['meet.google.com', 'accounts.google.com']
@@ -101,14 +96,13 @@ export class MeetWeb {
     ]
   }
 
-  /** Makes a meeting: the scenario's settings (default `open`) with whatever is given here on top. */
+  /**
+   * Makes a meeting: the scenario's settings (default `open`) with whatever is given here on top. A meeting of the
+   * same code is replaced. Throws `UnknownWishError` for an unknown scenario or setting.
+   */
   createMeeting(wanted: CreateMeeting = {}): Meeting {
-    const { code = this.#freeCode(), scenario = 'open', participants, ...overrides } = wanted
-    if (!(scenario in scenarios)) {
-      throw new Error(`Unknown scenario "${scenario}"; there are: ${Object.keys(scenarios).join(', ')}.`)
-    }
-    const base: MeetingSettings = { ...ordinary, ...scenarios[scenario], ...overrides }
-    const settings = { ...base, participants: people(participants, base.participants) }
+    const { code = this.#freeCode() } = wanted
+    const settings = meetingSettings(wanted)
     this.#meetings.get(code)?.stop()
     const meeting = new Meeting(code, settings, this.#media)
     this.#meetings.set(code, meeting)
@@ -180,23 +174,6 @@ export async function startMeetWeb(options: MeetWebOptions = {}): Promise<MeetWe
   const meetWeb = new MeetWeb(options)
   await meetWeb.start(options)
   return meetWeb
-}
-
-const moreNames = [
-  'Carlos Ruiz',
-  'Sofía Herrera',
-  'Andrés Castro',
-  'Valentina Ríos',
-  'Diego Mora',
-  'Lucía Vargas',
-]
-
-function people(wanted: CreateMeeting['participants'], usual: MeetingSettings['participants']) {
-  if (wanted === undefined) return usual
-  if (typeof wanted !== 'number') return wanted.map(one => (typeof one === 'string' ? { name: one } : one))
-  const names = [...ordinary.participants.map(person => person.name), ...moreNames]
-  const timing = usual[0]?.leaveAfterMs === undefined ? {} : { leaveAfterMs: usual[0].leaveAfterMs }
-  return Array.from({ length: wanted }, (_, i) => ({ name: names[i] ?? `Participant ${i + 1}`, ...timing }))
 }
 
 type AnyServer = ReturnType<typeof createHttpServer> | ReturnType<typeof createHttpsServer>

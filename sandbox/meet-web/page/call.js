@@ -3,6 +3,7 @@ import { buildBottomBar } from './bottom-bar.js'
 import { addCaption, buildCaptions } from './captions.js'
 import { onMessage } from './connection.js'
 import { markInCall, showLayers } from './frame.js'
+import { watchMouse } from './idle.js'
 import { connectionState, onMediaChange } from './media.js'
 import { state } from './page-state.js'
 import { addChat, buildLeftPanel, buildSidePanel, drawPeoplePanel } from './panels.js'
@@ -22,6 +23,7 @@ export function showCall() {
     corner: buildCorner(),
   })
   animateSpeakers()
+  watchMouse()
 }
 
 export function listenForCall() {

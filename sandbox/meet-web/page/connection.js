@@ -25,7 +25,7 @@ export function tell(message) {
 
 /** Notes in the meeting's log what was done on the page. */
 export function did(what, detail = {}) {
-  tell({ ...detail, type: 'did', what })
+  tell({ type: 'did', what, detail })
 }
 
 function report(error) {

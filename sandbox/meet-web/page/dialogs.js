@@ -1,5 +1,6 @@
 // Modal dialogs: meet-dom-structures.md §6, meet-web-facts.md §3.2, §3.4, §7.
 import { tell } from './connection.js'
+import { showConsentBanner } from './consent-banner.js'
 import { askForDevices } from './devices.js'
 import { h, textButton } from './elements.js'
 import { t } from './page-state.js'
@@ -57,6 +58,7 @@ export function showDialog(kind, extra) {
   const answer = button => {
     closeModal(kind)
     tell({ type: 'dialog-answer', kind, button })
+    if (button === 'joinNow') showConsentBanner(kind)
   }
   const button = (text, name, action, click) => {
     const attributes = { 'data-mdc-dialog-action': action ?? null }

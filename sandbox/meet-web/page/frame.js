@@ -20,6 +20,7 @@ export function buildFrame() {
       'data-auto-join': false,
       'data-hc-context': 1,
       'data-is-adhoc': model.layout === 'apr-2026' ? true : null,
+      'data-start-source': model.layout === 'apr-2026' ? 0 : null,
       'data-feedback-call-state': model.layout === 'apr-2026' ? 1 : null,
       id: model.layout === 'aug-2026' ? 'DARUcf-a9D5U' : null,
     },

@@ -11,7 +11,9 @@ export function showLobby() {
     '←',
   )
   const effects = h('button', { 'aria-label': t('effects') }, icon('visual_effects'))
-  const ownPreview = h('div', { class: 'lobby-self', 'data-letter': state.self.name[0] ?? '' }, effects)
+  // The own preview carries a participant's mark here too (meet-web-facts.md §4).
+  const mark = { 'data-participant-id': `spaces/${state.model.code}/devices/0` }
+  const ownPreview = h('div', { class: 'lobby-self', ...mark }, effects)
   showLayers({
     top: h('div', { class: 'top' }, back),
     stage: h(

@@ -1,5 +1,5 @@
 // The page's end of the WebRTC connection: three audio streams, one video per participant (meet-web-facts.md §9).
-import { onMessage, tell } from './connection.js'
+import { did, onMessage, tell } from './connection.js'
 import { state } from './page-state.js'
 
 let peer = null
@@ -63,7 +63,7 @@ function newPeer(of) {
     if (candidate && of === session) tell({ type: 'signal', signal: { candidate } })
   }
   pc.onconnectionstatechange = () => {
-    tell({ type: 'did', what: 'media-connection', state: pc.connectionState })
+    did('media-connection', { state: pc.connectionState })
     for (const listener of listeners) listener()
   }
   return pc
