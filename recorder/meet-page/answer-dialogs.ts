@@ -22,7 +22,13 @@ export interface DialogFinding {
  */
 export function findDialogs(snapshot: Snapshot, place: DialogPlace): DialogFinding[] {
   return snapshot.dialogs
-    .map((dialog, index) => findAnswer(dialog, snapshot.buttons.filter(button => button.dialog === index), place))
+    .map((dialog, index) =>
+      findAnswer(
+        dialog,
+        snapshot.buttons.filter(button => button.dialog === index),
+        place,
+      ),
+    )
     .filter(finding => finding !== null)
     .reverse()
 }
@@ -48,7 +54,9 @@ function findButton(buttons: ButtonSeen[], press: DialogPattern['press']): Butto
   const byAction = buttons.find(button => press.actions?.includes(button.dialogAction))
   if (byAction) return byAction
   for (const text of press.texts) {
-    const byText = buttons.find(button => isAnyPhrase(button.text, [text]) || isAnyPhrase(button.label, [text]))
+    const byText = buttons.find(
+      button => isAnyPhrase(button.text, [text]) || isAnyPhrase(button.label, [text]),
+    )
     if (byText) return byText
   }
   return buttons.find(button => press.jsnames?.includes(button.jsname)) ?? null

@@ -4,7 +4,14 @@ import type { Ending } from '../../db/endings.ts'
 import type { Log } from '../../log.ts'
 import { createDialogAnswers } from './answer-dialogs.ts'
 import type { DialogPlace } from './dialog-words.ts'
-import { freshMemory, type JoinAs, type JoinLimits, type JoinMemory, type JoinStep, nextJoinStep } from './join-steps.ts'
+import {
+  freshMemory,
+  type JoinAs,
+  type JoinLimits,
+  type JoinMemory,
+  type JoinStep,
+  nextJoinStep,
+} from './join-steps.ts'
 import { type Artefacts, type MeetPage, PageNotReached } from './meet-page.ts'
 import { classifyScreen, type ScreenKind } from './screen.ts'
 import { isSameAccount, type SignedIn } from './signed-in.ts'
@@ -46,7 +53,12 @@ export async function joinCall(page: MeetPage, options: JoinOptions): Promise<Jo
   const outcome = await enter(visit)
   if (outcome.kind === 'joined') {
     options.onState('in_call')
-    return { kind: 'joined', at: new Date(options.clock.now()), knocks: visit.memory.knocks, signals: outcome.signals }
+    return {
+      kind: 'joined',
+      at: new Date(options.clock.now()),
+      knocks: visit.memory.knocks,
+      signals: outcome.signals,
+    }
   }
   const artefacts = outcome.keepArtefacts && !page.isGone() ? await page.dump(outcome.screen) : null
   await page.leave(LEAVE_LIMIT_MS)
@@ -61,7 +73,11 @@ type Outcome =
   | { kind: 'not_joined'; ending: Ending; why: string; keepArtefacts: boolean; screen: string }
 
 const notJoined = (ending: Ending, why: string, screen = '', keepArtefacts = false): Outcome => ({
-  kind: 'not_joined', ending, why, keepArtefacts, screen,
+  kind: 'not_joined',
+  ending,
+  why,
+  keepArtefacts,
+  screen,
 })
 
 async function enter(visit: Visit): Promise<Outcome> {
@@ -76,7 +92,8 @@ async function enter(visit: Visit): Promise<Outcome> {
     const others = signedIn.accounts.map(account => account.email).join(', ') || 'nobody'
     return notJoined('bot_not_signed_in', `${others} is signed in, not ${as.email}`)
   }
-  if (as.kind === 'signed_in' && own === undefined) log.warn({}, 'Google did not say who is signed in; the page will')
+  if (as.kind === 'signed_in' && own === undefined)
+    log.warn({}, 'Google did not say who is signed in; the page will')
   if (!(await load(visit, own?.position))) return notJoined('page_not_reached', 'Meet could not be loaded')
   return await walk(visit, signedIn, own?.position)
 }
@@ -112,13 +129,17 @@ async function walk(visit: Visit, signedIn: SignedIn, account: number | undefine
     const snapshot = await page.look()
     const now = clock.now()
     if (snapshot === 'unknown') {
-      if (page.silentForMs() >= (limits.frozenMs ?? FROZEN_MS)) return notJoined('page_frozen', 'the page does not answer')
+      if (page.silentForMs() >= (limits.frozenMs ?? FROZEN_MS))
+        return notJoined('page_frozen', 'the page does not answer')
       await pause(visit, BETWEEN_LOOKS_MS)
       continue
     }
     const screen = classifyScreen(snapshot)
     if (screen.kind !== kind) {
-      log.info({ screen: screen.kind, was: kind, startupCode: snapshot.startupCode, title: snapshot.title }, 'screen')
+      log.info(
+        { screen: screen.kind, was: kind, startupCode: snapshot.startupCode, title: snapshot.title },
+        'screen',
+      )
       kind = screen.kind
       memory.since = now
       enterScreen(visit, kind, now)
@@ -131,9 +152,17 @@ async function walk(visit: Visit, signedIn: SignedIn, account: number | undefine
       if (now - memory.since < limits.unknownScreenMs) continue
     }
     const step = nextJoinStep({
-      screen, snapshot, memory, as, signedIn, limits, now, giveUpAt: visit.giveUpAt.getTime(),
+      screen,
+      snapshot,
+      memory,
+      as,
+      signedIn,
+      limits,
+      now,
+      giveUpAt: visit.giveUpAt.getTime(),
     })
-    if (step.do === 'joined') return { kind: 'joined', signals: screen.kind === 'in_call' ? screen.signals : [] }
+    if (step.do === 'joined')
+      return { kind: 'joined', signals: screen.kind === 'in_call' ? screen.signals : [] }
     if (step.do === 'end') return notJoined(step.ending, step.why, kind, step.keepArtefacts)
     const loaded = await take(visit, step, account)
     if (!loaded) return notJoined('page_not_reached', 'Meet could not be loaded again', kind)
@@ -149,7 +178,8 @@ function enterScreen({ memory, onState }: Visit, kind: ScreenKind, now: number):
 }
 
 function noteLanguage({ language, log }: Visit, { lang }: Snapshot): true {
-  if (!lang.startsWith(language.slice(0, 2))) log.warn({ lang, wanted: language }, 'Meet speaks another language')
+  if (!lang.startsWith(language.slice(0, 2)))
+    log.warn({ lang, wanted: language }, 'Meet speaks another language')
   return true
 }
 

@@ -9,7 +9,10 @@ import { DEVICE_MISSING } from './words.ts'
 /** Whether the bot's microphone or camera still has to be switched off: it is on, and the machine has such a device. */
 export function togglesToMute(snapshot: Snapshot): MuteToggle[] {
   return snapshot.toggles.filter(
-    toggle => !toggle.muted && !hasAnyPhrase(toggle.label, DEVICE_MISSING) && !hasAnyPhrase(toggle.text, DEVICE_MISSING),
+    toggle =>
+      !toggle.muted &&
+      !hasAnyPhrase(toggle.label, DEVICE_MISSING) &&
+      !hasAnyPhrase(toggle.text, DEVICE_MISSING),
   )
 }
 
@@ -83,7 +86,12 @@ const MOST_MUTE_PRESSES = 6
 const MOST_NAMES_TYPED = 3
 const REFUSED_PAUSES_MS = [5_000, 15_000]
 
-const end = (ending: Ending, why: string, keepArtefacts = true): JoinStep => ({ do: 'end', ending, why, keepArtefacts })
+const end = (ending: Ending, why: string, keepArtefacts = true): JoinStep => ({
+  do: 'end',
+  ending,
+  why,
+  keepArtefacts,
+})
 const WAIT: JoinStep = { do: 'wait' }
 
 /** The next step. Dialogs are answered before this is asked. */
@@ -95,7 +103,8 @@ export function nextJoinStep(question: JoinQuestion): JoinStep {
     case 'pre_join':
       return beforeJoining(question, screen)
     case 'waiting_room':
-      if (now >= giveUpAt) return end('waiting_room_timeout', 'nobody let the bot in until the time to give up', false)
+      if (now >= giveUpAt)
+        return end('waiting_room_timeout', 'nobody let the bot in until the time to give up', false)
       return memory.knockedAt !== null && now - memory.knockedAt >= limits.waitingRoomMs
         ? { do: 'load_again', afterMs: 0, why: 'knock_again' }
         : WAIT
@@ -128,14 +137,17 @@ export function nextJoinStep(question: JoinQuestion): JoinStep {
         ? end('page_not_reached', 'the page did not get past loading')
         : WAIT
     case 'unknown':
-      return now - memory.since >= limits.unknownScreenMs ? end('unknown_screen', 'a screen the bot does not know') : WAIT
+      return now - memory.since >= limits.unknownScreenMs
+        ? end('unknown_screen', 'a screen the bot does not know')
+        : WAIT
   }
 }
 
 /** Meet refuses and admits a minute later (meet-dom-structures.md §7.2), so a refusal is asked again a few times. */
 function tryAgain({ memory, limits, now, giveUpAt }: JoinQuestion, ending: Ending): JoinStep {
   const afterMs = (limits.refusedPausesMs ?? REFUSED_PAUSES_MS)[memory.reloads]
-  if (afterMs === undefined || now + afterMs >= giveUpAt) return end(ending, `refused ${memory.reloads + 1} times`)
+  if (afterMs === undefined || now + afterMs >= giveUpAt)
+    return end(ending, `refused ${memory.reloads + 1} times`)
   return { do: 'load_again', afterMs, why: 'refused' }
 }
 
@@ -149,7 +161,12 @@ function beforeJoining(question: JoinQuestion, screen: Extract<Screen, { kind: '
   if (unmuted && memory.mutePresses < MOST_MUTE_PRESSES) return { do: 'mute', place: unmuted }
 
   const { nameInput } = snapshot
-  if (as.kind === 'guest' && nameInput !== null && nameInput.value !== as.name && memory.nameTyped < MOST_NAMES_TYPED) {
+  if (
+    as.kind === 'guest' &&
+    nameInput !== null &&
+    nameInput.value !== as.name &&
+    memory.nameTyped < MOST_NAMES_TYPED
+  ) {
     return { do: 'type_name', place: nameInput, name: as.name }
   }
   const stuck = now - memory.since >= limits.unknownScreenMs

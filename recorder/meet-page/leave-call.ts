@@ -19,10 +19,12 @@ export function findLeaveButton(snapshot: Snapshot): ButtonSeen | null {
   )
   const choice = safe.find(
     button =>
-      button.dialogAction === JUST_LEAVE.action || (button.dialog !== -1 && isAnyPhrase(button.text, JUST_LEAVE.texts)),
+      button.dialogAction === JUST_LEAVE.action ||
+      (button.dialog !== -1 && isAnyPhrase(button.text, JUST_LEAVE.texts)),
   )
   const hangUp = safe.find(
-    button => `[jsname="${button.jsname}"]` === SELECTORS.hangUpButton || button.glyph === SELECTORS.hangUpGlyph,
+    button =>
+      `[jsname="${button.jsname}"]` === SELECTORS.hangUpButton || button.glyph === SELECTORS.hangUpGlyph,
   )
   return choice ?? hangUp ?? null
 }
@@ -52,7 +54,11 @@ export async function leaveCall(
   if (meetPage.isGone()) return
   try {
     // The end screen goes home after a minute; an empty page keeps the tab quiet and drops what is left of the call.
-    await withTimeout(page.goto('about:blank', { timeout: LEAVE_PAGE_LIMIT_MS }), LEAVE_PAGE_LIMIT_MS + 500, 'leaving')
+    await withTimeout(
+      page.goto('about:blank', { timeout: LEAVE_PAGE_LIMIT_MS }),
+      LEAVE_PAGE_LIMIT_MS + 500,
+      'leaving',
+    )
   } catch (error) {
     log.warn({ error }, 'the call’s page could not be left; closing the browser will')
   }

@@ -15,8 +15,6 @@ export function normalise(text: string): string {
     .trim()
 }
 
-const isWordCharacter = (character: string | undefined) => character !== undefined && /[\p{L}\p{N}]/u.test(character)
-
 /** Whether `phrase` (normalised) stands in `text` with no letter or digit touching it ("activar" is not in "desactivar"). */
 export function hasPhrase(text: string, phrase: string): boolean {
   return standsIn(normalise(text), phrase)

@@ -1,5 +1,5 @@
 // The page object: goes, looks, presses, types, leaves. Every touch of the browser has a limit; it decides nothing.
-import type { Page } from 'puppeteer-core'
+import type { ElementHandle, Page } from 'puppeteer-core'
 import { type Clock, TimedOut, withTimeout } from '../../clock.ts'
 import type { Log } from '../../log.ts'
 import { leaveCall } from './leave-call.ts'
@@ -56,7 +56,9 @@ export class PageNotReached extends Error {
 export class BadMeetingUrl extends Error {
   readonly code = 'bad_meeting_url'
   constructor(url: string) {
-    super(`"${url}" is not the address of a Google Meet call; it looks like https://${MEET_HOST}/abc-defg-hij`)
+    super(
+      `"${url}" is not the address of a Google Meet call; it looks like https://${MEET_HOST}/abc-defg-hij`,
+    )
     this.name = 'BadMeetingUrl'
   }
 }
@@ -67,7 +69,8 @@ export class BadMeetingUrl extends Error {
  */
 export function meetingAddress(url: string, language: string, account = 0): string {
   const address = URL.parse(url)
-  const isMeeting = address?.protocol === 'https:' && address.hostname === MEET_HOST && address.pathname.length > 1
+  const isMeeting =
+    address?.protocol === 'https:' && address.hostname === MEET_HOST && address.pathname.length > 1
   if (!isMeeting) throw new BadMeetingUrl(url)
   address.searchParams.set('hl', language)
   if (account > 0) address.searchParams.set('authuser', String(account))
@@ -96,11 +99,9 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
   page.on('error', onCrash).on('close', onClose).on('dialog', onDialog)
 
   const readOnce = () => {
-    looking ??= page
-      .evaluate(readScreen, { selectors: SELECTORS, peopleChip: PEOPLE_CHIP })
-      .finally(() => {
-        looking = null
-      })
+    looking ??= page.evaluate(readScreen, { selectors: SELECTORS, peopleChip: PEOPLE_CHIP }).finally(() => {
+      looking = null
+    })
     return looking
   }
 
@@ -109,7 +110,8 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
       const address = meetingAddress(url, language, account)
       try {
         const response = await page.goto(address, { waitUntil: 'domcontentloaded', timeout: limitMs })
-        if (response && response.status() >= 500) throw new PageNotReached(`Meet answered ${response.status()}`)
+        if (response && response.status() >= 500)
+          throw new PageNotReached(`Meet answered ${response.status()}`)
         silentSince = null
       } catch (error) {
         if (error instanceof PageNotReached) throw error
@@ -132,36 +134,32 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
     },
 
     async press(place) {
-      return attempt('pressing', PRESS_LIMIT_MS * 2, async () => {
-        using element = await page.evaluateHandle(findPlace, place)
+      return attempt('pressing', PRESS_LIMIT_MS * 2, place, async element => {
         const point = await element.evaluate(pointToPress)
-        if (point === null) return false
         if (point.free) {
           try {
             await withTimeout(page.mouse.click(point.x, point.y), PRESS_LIMIT_MS, 'a click')
-            return true
+            return
           } catch (error) {
             if (!(error instanceof TimedOut)) throw error
-            log.debug({ label: place.label || place.text }, 'the mouse did not answer; pressing from inside the page')
+            log.debug(
+              { label: place.label || place.text },
+              'the mouse did not answer; pressing from inside the page',
+            )
           }
         }
         // Meet delegates its events from the root, so a scripted click works too (meet-dom-structures.md §1).
-        await element.evaluate(target => target?.click())
-        return true
+        await element.evaluate(target => target.click())
       })
     },
 
     async type(place, text) {
-      return attempt('typing', TYPE_LIMIT_MS, async () => {
-        using element = await page.evaluateHandle(findPlace, place)
-        const found = await element.evaluate(target => {
-          if (!(target instanceof HTMLInputElement)) return false
+      return attempt('typing', TYPE_LIMIT_MS, place, async element => {
+        await element.evaluate(target => {
           target.focus()
-          target.select()
-          return true
+          if (target instanceof HTMLInputElement) target.select()
         })
-        if (found) await page.keyboard.type(text)
-        return found
+        await page.keyboard.type(text)
       })
     },
 
@@ -196,10 +194,28 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
   }
   return meetPage
 
-  /** A page that goes away or does not answer is a "no", told in the log; the next look shows what became of it. */
-  async function attempt(what: string, limitMs: number, work: () => Promise<boolean>): Promise<boolean> {
+  /**
+   * Works on the element if it is still there. A page that goes away or does not answer is a "no", told in the log; the
+   * next look shows what became of it.
+   */
+  async function attempt(
+    what: string,
+    limitMs: number,
+    place: ElementPlace,
+    work: (element: ElementHandle<HTMLElement>) => Promise<void>,
+  ): Promise<boolean> {
+    const act = async () => {
+      const handle = await page.evaluateHandle(findPlace, place)
+      const element = handle.asElement() as ElementHandle<HTMLElement> | null
+      try {
+        if (element !== null) await work(element)
+        return element !== null
+      } finally {
+        await handle.dispose()
+      }
+    }
     try {
-      return await withTimeout(work(), limitMs, what)
+      return await withTimeout(act(), limitMs, what)
     } catch (error) {
       log.debug({ error }, `${what} failed`)
       return false
@@ -208,8 +224,7 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
 }
 
 /** Runs inside the page: where to press the element, and whether nothing else lies on top of it there. */
-function pointToPress(element: HTMLElement | null): { x: number; y: number; free: boolean } | null {
-  if (element === null) return null
+function pointToPress(element: HTMLElement): { x: number; y: number; free: boolean } {
   element.scrollIntoView({ block: 'nearest', inline: 'nearest' })
   const box = element.getBoundingClientRect()
   const x = box.left + box.width / 2

@@ -15,7 +15,9 @@ export function readScreen({ selectors, peopleChip }: ReadScreenInput): Snapshot
 
   const squeeze = (text: string | null | undefined) => (text ?? '').replace(/\s+/g, ' ').trim()
   const normalise = (text: string) => squeeze(text.normalize('NFD').replace(/\p{Mn}/gu, '')).toLowerCase()
-  const all = (selector: string, root: ParentNode = document) => [...root.querySelectorAll<HTMLElement>(selector)]
+  const all = (selector: string, root: ParentNode = document) => [
+    ...root.querySelectorAll<HTMLElement>(selector),
+  ]
 
   // Closed side panels stay mounted and are moved out sideways (meet-dom-structures.md §5.5).
   const isVisible = (element: Element) => {
@@ -88,7 +90,8 @@ export function readScreen({ selectors, peopleChip }: ReadScreenInput): Snapshot
   const tiles = all(selectors.tile).map((tile): TileSeen => {
     const glyphs = [...tile.querySelectorAll('i')].map(icon => squeeze(icon.textContent))
     const name = all(selectors.tileName, tile).find(
-      candidate => candidate.closest('button, i, [role="tooltip"]') === null && squeeze(candidate.textContent) !== '',
+      candidate =>
+        candidate.closest('button, i, [role="tooltip"]') === null && squeeze(candidate.textContent) !== '',
     )
     const ownGlyphs: readonly string[] = selectors.ownTileGlyphs
     return {
@@ -116,12 +119,16 @@ export function readScreen({ selectors, peopleChip }: ReadScreenInput): Snapshot
         const device = index === 0 ? 'microphone' : 'camera'
         const muted = element.getAttribute('data-is-muted') === 'true'
         // The hook may sit on a wrapper; what is pressed is the button in it.
-        const pressed = element.matches(selectors.button) ? element : (element.querySelector(selectors.button) ?? element)
+        const pressed = element.matches(selectors.button)
+          ? element
+          : (element.querySelector(selectors.button) ?? element)
         return { ...placeOf(pressed), device, muted, glyph: glyphOf(element) }
       }),
   )
 
-  const nameInputs = visible(selectors.nameInput).filter(input => input.closest('aside, [role="dialog"]') === null)
+  const nameInputs = visible(selectors.nameInput).filter(
+    input => input.closest('aside, [role="dialog"]') === null,
+  )
   const nameInput =
     nameInputs.find(input => input.getAttribute('jsname') === selectors.nameInputJsname) ?? nameInputs[0]
   const joinWrapper = visible(selectors.joinControl).filter(element => element.closest('aside') === null)[0]
@@ -130,7 +137,9 @@ export function readScreen({ selectors, peopleChip }: ReadScreenInput): Snapshot
     : joinWrapper && visible(selectors.button, joinWrapper)[0]
 
   const streams = all('audio, video').map(element => (element as HTMLMediaElement).srcObject)
-  const audioTracks = streams.flatMap(stream => (stream instanceof MediaStream ? stream.getAudioTracks() : []))
+  const audioTracks = streams.flatMap(stream =>
+    stream instanceof MediaStream ? stream.getAudioTracks() : [],
+  )
 
   const hasToggles = all(selectors.muteState).length > 0
   const skipped = (element: Element) =>
@@ -197,6 +206,7 @@ export function findPlace({ path, label, text }: ElementPlace): HTMLElement | nu
       )
     : squeeze(element.getAttribute('aria-label'))
   // The text may carry a count or an icon; that its words are still there is enough.
-  const same = labelNow === label && (text === '' || squeeze(element.textContent).includes(text.split(' ')[0] ?? ''))
+  const same =
+    labelNow === label && (text === '' || squeeze(element.textContent).includes(text.split(' ')[0] ?? ''))
   return same ? element : null
 }

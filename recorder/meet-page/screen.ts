@@ -1,9 +1,22 @@
 // Snapshot → which of Meet's screens it is. Structure first (meet-dom-structures.md §10), words second.
+
+import { ENDED_AS_EMPTY, TERMINAL, type TerminalKind } from './end-words.ts'
 import { hasAnyPhrase, isAnyPhrase } from './match-text.ts'
 import type { ButtonSeen, ElementPlace, Snapshot } from './snapshot.ts'
 import {
-  ACCOUNTS_HOST, ENDED_AS_EMPTY, HOME_PATHS, IN_CALL_PANELS, JOIN_SUFFIXES, JOIN_TEXTS, type JoinKind, LOADING,
-  MARKETING_HOST, MEET_HOST, ONLY_ONE_HERE, RECONNECTING, SIGN_IN, STARTUP_CODE_NOT_FOUND, TERMINAL, type TerminalKind,
+  ACCOUNTS_HOST,
+  HOME_PATHS,
+  IN_CALL_PANELS,
+  JOIN_SUFFIXES,
+  JOIN_TEXTS,
+  type JoinKind,
+  LOADING,
+  MARKETING_HOST,
+  MEET_HOST,
+  ONLY_ONE_HERE,
+  RECONNECTING,
+  SIGN_IN,
+  STARTUP_CODE_NOT_FOUND,
   WAITING_ROOM,
 } from './words.ts'
 
@@ -93,7 +106,8 @@ function beforeOrInCall(snapshot: Snapshot): Screen | null {
     }
   }
   if (join !== null) return { kind: 'pre_join', join }
-  if ([...snapshot.headings, ...snapshot.lines].some(text => hasAnyPhrase(text, SIGN_IN))) return { kind: 'sign_in' }
+  if ([...snapshot.headings, ...snapshot.lines].some(text => hasAnyPhrase(text, SIGN_IN)))
+    return { kind: 'sign_in' }
   return null
 }
 

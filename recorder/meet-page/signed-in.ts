@@ -4,11 +4,14 @@ import { withTimeout } from '../../clock.ts'
 import type { Log } from '../../log.ts'
 
 /** Chromium's own question about the accounts in its cookie jar (google_apis/gaia/gaia_urls.cc). */
-const LIST_ACCOUNTS_URL = 'https://accounts.google.com/ListAccounts?gpsia=1&source=ChromiumBrowser&json=standard'
+const LIST_ACCOUNTS_URL =
+  'https://accounts.google.com/ListAccounts?gpsia=1&source=ChromiumBrowser&json=standard'
 const LIMIT_MS = 10_000
 
 /** Accounts whose session is valid, in Google's order (the position is `authuser`), or `unknown`. */
-export type SignedIn = { kind: 'accounts'; accounts: { email: string; position: number }[] } | { kind: 'unknown' }
+export type SignedIn =
+  | { kind: 'accounts'; accounts: { email: string; position: number }[] }
+  | { kind: 'unknown' }
 
 /**
  * Reads the answer as Chromium's gaia_auth_util.cc does: `["gaia.l.a.r", [["gaia.l.a", 1, name, e-mail, …]]]`, where
@@ -35,11 +38,16 @@ export function parseListAccounts(text: string): SignedIn | null {
 export async function readAccounts(page: Page, log: Log): Promise<SignedIn> {
   try {
     const response = await page.goto(LIST_ACCOUNTS_URL, { waitUntil: 'domcontentloaded', timeout: LIMIT_MS })
-    const parsed = response?.ok() ? parseListAccounts(await withTimeout(response.text(), LIMIT_MS, 'reading accounts')) : null
+    const parsed = response?.ok()
+      ? parseListAccounts(await withTimeout(response.text(), LIMIT_MS, 'reading accounts'))
+      : null
     if (parsed) return parsed
     // Chromium itself asks by POST; from this page that is a question to the same origin.
     const posted = await withTimeout(
-      page.evaluate(async url => (await fetch(url, { method: 'POST', credentials: 'include' })).text(), LIST_ACCOUNTS_URL),
+      page.evaluate(
+        async url => (await fetch(url, { method: 'POST', credentials: 'include' })).text(),
+        LIST_ACCOUNTS_URL,
+      ),
       LIMIT_MS,
       'reading accounts',
     )

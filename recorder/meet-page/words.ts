@@ -64,13 +64,26 @@ export const PEOPLE_CHIP: readonly string[] = ['people', 'personas', 'participan
 
 /** Labels of a microphone or camera that the machine does not have (§9.13). */
 export const DEVICE_MISSING: readonly string[] = [
-  'microphone problem', 'camera problem', 'microphone not found', 'camera not found',
-  'problema con el microfono', 'problema con la camara', 'problema de microfono', 'problema de camara',
-  'microfono no encontrado', 'camara no encontrada',
+  'microphone problem',
+  'camera problem',
+  'microphone not found',
+  'camera not found',
+  'problema con el microfono',
+  'problema con la camara',
+  'problema de microfono',
+  'problema de camara',
+  'microfono no encontrado',
+  'camara no encontrada',
 ]
 
 /** Labels of the guest's name field: English, es, es-419 (meet-web-facts.md §3.1). */
-export const NAME_FIELD: readonly string[] = ['your name', "what's your name?", 'tu nombre', 'nombre', 'su nombre']
+export const NAME_FIELD: readonly string[] = [
+  'your name',
+  "what's your name?",
+  'tu nombre',
+  'nombre',
+  'su nombre',
+]
 
 export type JoinKind = 'now' | 'switch' | 'anyway' | 'ask'
 
@@ -79,21 +92,48 @@ export const JOIN_TEXTS: readonly { kind: JoinKind; texts: readonly string[] }[]
   {
     kind: 'now',
     texts: [
-      'join now', 'join the call now', 'join meeting', 'join',
-      'unirme ahora', 'unirse ahora', 'unirte ahora', 'participar ahora', 'participar', 'unirse a la llamada',
+      'join now',
+      'join the call now',
+      'join meeting',
+      'join',
+      'unirme ahora',
+      'unirse ahora',
+      'unirte ahora',
+      'participar ahora',
+      'participar',
+      'unirse a la llamada',
     ],
   },
-  { kind: 'switch', texts: ['switch here', 'cambiar aqui', 'join here too', 'unirme aqui tambien', 'unirse aqui tambien'] },
+  {
+    kind: 'switch',
+    texts: ['switch here', 'cambiar aqui', 'join here too', 'unirme aqui tambien', 'unirse aqui tambien'],
+  },
   {
     kind: 'anyway',
-    texts: ['join anyway', 'unirte igualmente', 'unirme igualmente', 'unirse de todos modos', 'unirse igualmente'],
+    texts: [
+      'join anyway',
+      'unirte igualmente',
+      'unirme igualmente',
+      'unirse de todos modos',
+      'unirse igualmente',
+    ],
   },
   {
     kind: 'ask',
     texts: [
-      'ask to join', 'ask to join anyway', 'ask to join again',
-      'pedir unirte', 'pedir unirse', 'pedir unirme', 'solicitar unirse', 'solicitar unirme', 'solicitar acceso',
-      'solicitar permiso para unirse', 'solicitar permiso para unirme', 'solicitar permiso', 'solicitar participar',
+      'ask to join',
+      'ask to join anyway',
+      'ask to join again',
+      'pedir unirte',
+      'pedir unirse',
+      'pedir unirme',
+      'solicitar unirse',
+      'solicitar unirme',
+      'solicitar acceso',
+      'solicitar permiso para unirse',
+      'solicitar permiso para unirme',
+      'solicitar permiso',
+      'solicitar participar',
     ],
   },
 ]
@@ -103,132 +143,77 @@ export const JOIN_SUFFIXES: readonly string[] = ['without', 'with', 'sin', 'con'
 
 /** Words shown while the page is on its way to the pre-join screen (meet-web-facts.md §1). */
 export const LOADING: readonly string[] = [
-  'getting ready', "you'll be able to join in just a moment", 'loading', 'joining',
-  'preparando', 'podras unirte en un momento', 'cargando', 'uniendote',
+  'getting ready',
+  "you'll be able to join in just a moment",
+  'loading',
+  'joining',
+  'preparando',
+  'podras unirte en un momento',
+  'cargando',
+  'uniendote',
 ]
 
 /** meet-web-facts.md §4. "Instead of waiting to be let in" is the sign-in promotion before joining, not this (§11.2). */
 export const WAITING_ROOM: readonly string[] = [
-  'asking to be let in', 'asking to join', 'your request to join is pending',
-  "you'll join the call when someone lets you in", 'you will join the call when someone lets you in',
+  'asking to be let in',
+  'asking to join',
+  'your request to join is pending',
+  "you'll join the call when someone lets you in",
+  'you will join the call when someone lets you in',
   'please wait until a meeting host brings you into the call',
   'please wait until a meeting host admits you to the call',
-  'a meeting host brings you into', 'a meeting host admits you to',
-  'waiting for the host to join', 'waiting for the host to let you in', 'waiting for the host',
-  'waiting for someone to let you in', "you're in the waiting room",
-  'espera a que un organizador', 'espera a que un anfitrion', 'espera a que alguien',
-  'te uniras a la llamada cuando alguien', 'te uniras cuando alguien', 'te permita participar',
-  'solicitaste unirte', 'esperando que alguien te admita', 'esperando a que alguien te admita',
-  'solicitando unirte', 'pidiendo unirte', 'solicitando permiso para unirte', 'has solicitado unirte',
+  'a meeting host brings you into',
+  'a meeting host admits you to',
+  'waiting for the host to join',
+  'waiting for the host to let you in',
+  'waiting for the host',
+  'waiting for someone to let you in',
+  "you're in the waiting room",
+  'espera a que un organizador',
+  'espera a que un anfitrion',
+  'espera a que alguien',
+  'te uniras a la llamada cuando alguien',
+  'te uniras cuando alguien',
+  'te permita participar',
+  'solicitaste unirte',
+  'esperando que alguien te admita',
+  'esperando a que alguien te admita',
+  'solicitando unirte',
+  'pidiendo unirte',
+  'solicitando permiso para unirte',
+  'has solicitado unirte',
 ]
-
-export type TerminalKind =
-  | 'not_found' | 'denied' | 'lobby_timeout' | 'removed' | 'ended' | 'left' | 'full_or_locked' | 'cannot_join'
-  | 'connection_lost'
-
-/** Texts of the screens outside the call, most specific first (meet-web-facts.md §5, meet-dom-structures.md §7, §11.3). */
-export const TERMINAL: readonly { kind: TerminalKind; texts: readonly string[] }[] = [
-  {
-    kind: 'not_found',
-    texts: [
-      'check your meeting code', 'invalid video call name', 'your meeting code has expired',
-      "the meeting code you entered doesn't work", 'meeting not found', 'meeting link expired', 'invalid meeting',
-      'comprueba el codigo', 'revisa el codigo', 'verifica el codigo', 'codigo de la reunion no valido',
-      'el codigo de reunion no es valido', 'nombre de videollamada no valido', 'la reunion no existe',
-      'el codigo de la reunion ha caducado', 'el codigo de la reunion vencio',
-    ],
-  },
-  {
-    kind: 'denied',
-    texts: [
-      'denied your request to join', 'your request to join was denied', 'you were denied',
-      "weren't allowed to join", 'were not allowed to join', 'you were not admitted',
-      'rechazo tu solicitud para unirte', 'ha rechazado tu solicitud', 'rechazaron tu solicitud',
-      'no se te ha admitido', 'se ha denegado tu solicitud', 'se denego tu solicitud', 'denego tu solicitud',
-    ],
-  },
-  {
-    kind: 'lobby_timeout',
-    texts: [
-      'no one responded to your request to join', 'nobody responded to your request to join',
-      'nadie respondio a tu solicitud', 'nadie ha respondido a tu solicitud', 'no se ha respondido a tu solicitud',
-    ],
-  },
-  {
-    kind: 'removed',
-    texts: [
-      "you've been removed from the meeting", 'you were removed from the meeting', 'you have been removed from the meeting',
-      'been removed from the meeting', 'removed from the meeting', 'removed from meeting', "you've been removed from the call",
-      'you were removed from the call',
-      'te quitaron de la reunion', 'te han quitado de la reunion', 'te han eliminado de la reunion',
-      'te eliminaron de la reunion', 'te quito de la reunion', 'te sacaron de la reunion',
-      'te quitaron de la llamada', 'te han quitado de la llamada', 'te han eliminado de la llamada',
-    ],
-  },
-  {
-    kind: 'full_or_locked',
-    texts: [
-      'this meeting has been locked', 'this meeting is locked', 'meeting is full', 'this call is full', 'this video call is full',
-      'la reunion esta llena', 'la llamada esta llena', 'la videollamada esta llena', 'la reunion esta bloqueada',
-      'se ha bloqueado esta reunion', 'se bloqueo esta reunion',
-    ],
-  },
-  {
-    kind: 'cannot_join',
-    texts: [
-      "you can't join this video call", "you can't join this call", "you can't join this meeting",
-      'you cannot join this video call', 'there is a problem connecting to this video call',
-      'we encountered a problem joining', 'unable to join', 'access denied',
-      // Seen as a refusal, not as a matter of the session (meet-web-facts.md §5).
-      'your sign-in credentials might have changed',
-      'no puedes unirte a esta videollamada', 'no puedes unirte a esta videoconferencia', 'no puedes unirte a esta llamada',
-      'no puedes unirte a esta reunion', 'no te puedes unir a esta videollamada', 'no puedes participar en esta videollamada',
-    ],
-  },
-  {
-    kind: 'ended',
-    texts: [
-      'your host ended the meeting for everyone', 'the host ended the meeting for everyone', 'ended the call for everyone',
-      'the call ended because everyone left', 'meeting ended', 'the meeting has ended', 'this meeting has ended',
-      'the meeting ended', 'call ended', 'the call ended', 'the call has ended', 'this call has ended',
-      'la reunion ha terminado', 'la llamada ha terminado', 'la reunion termino', 'la llamada termino',
-      'la reunion ha finalizado', 'la llamada ha finalizado', 'la reunion finalizo', 'la llamada finalizo',
-      'el organizador ha finalizado la reunion', 'el organizador finalizo la reunion', 'finalizo la reunion para todos',
-      'ha finalizado la reunion para todos', 'finalizo la llamada para todos', 'ha finalizado la llamada para todos',
-    ],
-  },
-  {
-    kind: 'left',
-    texts: [
-      'you left the meeting', "you've left the meeting", 'you left the call', "you've left the call",
-      'saliste de la reunion', 'has salido de la reunion', 'saliste de la llamada', 'has salido de la llamada',
-      'has abandonado la reunion', 'abandonaste la reunion',
-    ],
-  },
-  {
-    kind: 'connection_lost',
-    texts: [
-      'connection lost', 'you lost your network connection', 'lost connection', 'unable to connect',
-      'se perdio la conexion', 'se ha perdido la conexion', 'conexion perdida',
-    ],
-  },
-]
-
-/** The `ended` screen's reasons that say that nobody was left. */
-export const ENDED_AS_EMPTY: readonly string[] = ['everyone left', 'todos salieron', 'todos han salido', 'todo el mundo salio']
 
 /** Shown over a call whose network is gone, while Meet tries again by itself. */
 export const RECONNECTING: readonly string[] = [
-  'reconnecting', 'trying to reconnect', 'connection lost', 'you lost your network connection', 'unable to connect',
-  'reconectando', 'volviendo a conectar', 'se perdio la conexion', 'se ha perdido la conexion', 'conexion perdida',
+  'reconnecting',
+  'trying to reconnect',
+  'connection lost',
+  'you lost your network connection',
+  'unable to connect',
+  'reconectando',
+  'volviendo a conectar',
+  'se perdio la conexion',
+  'se ha perdido la conexion',
+  'conexion perdida',
 ]
 
 /** meet-web-facts.md §3.4 and §3.5; the host accounts.google.com comes before them. */
 export const SIGN_IN: readonly string[] = [
-  'use your google account', 'to continue to google meet', 'choose an account', 'sign in to join',
-  "verify it's you", 'sign in again to continue',
-  'usa tu cuenta de google', 'utiliza tu cuenta de google', 'elige una cuenta', 'selecciona una cuenta',
-  'demuestra que eres tu', 'verifica que eres tu', 'vuelve a iniciar sesion para continuar', 'inicia sesion para unirte',
+  'use your google account',
+  'to continue to google meet',
+  'choose an account',
+  'sign in to join',
+  "verify it's you",
+  'sign in again to continue',
+  'usa tu cuenta de google',
+  'utiliza tu cuenta de google',
+  'elige una cuenta',
+  'selecciona una cuenta',
+  'demuestra que eres tu',
+  'verifica que eres tu',
+  'vuelve a iniciar sesion para continuar',
+  'inicia sesion para unirte',
   'ir a google meet',
 ]
 
@@ -240,26 +225,74 @@ export const MARKETING_HOST = 'workspace.google.com'
 
 /** The page says that only we are there (meet-web-facts.md §5, §7). */
 export const ONLY_ONE_HERE: readonly string[] = [
-  "you're the only one here", "you're the only one in this call", 'no one else is here', 'no one else is in this call',
-  'eres la unica persona', 'no hay nadie mas',
+  "you're the only one here",
+  "you're the only one in this call",
+  'no one else is here',
+  'no one else is in this call',
+  'eres la unica persona',
+  'no hay nadie mas',
 ]
 
 /** "Just leave the call" in the question a host gets on leaving (§6). Never "end for everyone". */
 export const JUST_LEAVE = {
   action: 'Pd96ce',
-  texts: ['just leave the call', 'just leave the meeting', 'leave meeting', 'solo salir de la llamada', 'salir de la reunion'],
+  texts: [
+    'just leave the call',
+    'just leave the meeting',
+    'leave meeting',
+    'solo salir de la llamada',
+    'salir de la reunion',
+  ],
 } as const
 
 /** Names under which recording and note-taking bots join; each a whole word or phrase. */
 export const BOT_NAMES: readonly string[] = [
-  'notetaker', 'note taker', 'notetaker bot', 'meeting bot', 'bot', 'recorder', 'recording', 'grabador', 'grabadora',
-  'grabacion', 'notas ia', 'asistente ia', 'ai assistant', 'otter', 'otter.ai', 'otterpilot', 'fireflies', 'fireflies.ai',
-  'read.ai', 'read ai', 'fathom', 'tl;dv', 'tldv', 'gong', 'avoma', 'fellow.app', 'meetgeek', 'sembly', 'supernormal',
-  'krisp', 'granola', 'circleback', 'jamie ai', 'bluedot', 'meetjamie', 'testigo',
+  'notetaker',
+  'note taker',
+  'notetaker bot',
+  'meeting bot',
+  'bot',
+  'recorder',
+  'recording',
+  'grabador',
+  'grabadora',
+  'grabacion',
+  'notas ia',
+  'asistente ia',
+  'ai assistant',
+  'otter',
+  'otter.ai',
+  'otterpilot',
+  'fireflies',
+  'fireflies.ai',
+  'read.ai',
+  'read ai',
+  'fathom',
+  'tl;dv',
+  'tldv',
+  'gong',
+  'avoma',
+  'fellow.app',
+  'meetgeek',
+  'sembly',
+  'supernormal',
+  'krisp',
+  'granola',
+  'circleback',
+  'jamie ai',
+  'bluedot',
+  'meetjamie',
+  'testigo',
 ]
 
 /** A host's button that ends the call for all; never pressed. */
 export const END_FOR_EVERYONE: readonly string[] = [
-  'end call for everyone', 'end the call for everyone', 'end the call', 'end for everyone',
-  'finalizar la llamada para todos', 'finalizar llamada para todos', 'finalizar para todos', 'terminar para todos',
+  'end call for everyone',
+  'end the call for everyone',
+  'end the call',
+  'end for everyone',
+  'finalizar la llamada para todos',
+  'finalizar llamada para todos',
+  'finalizar para todos',
+  'terminar para todos',
 ]
