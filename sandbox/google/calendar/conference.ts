@@ -25,7 +25,7 @@ export async function writeConference(
   const { createRequest } = wanted
   if (createRequest) {
     // Google ignores a request id that it has seen on this event.
-    if (current?.createRequest?.requestId === createRequest.requestId) return
+    if (current?.createRequest && current.createRequest.requestId === createRequest.requestId) return
     await requestConference(world, caller, event, createRequest)
   } else if (wanted.conferenceSolution && wanted.entryPoints && wanted.entryPoints.length > 0) {
     event.resource.conferenceData = structuredClone(wanted)
