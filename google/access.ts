@@ -5,7 +5,7 @@ import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import { expectAnswer, openSigner, type Signer, type TokenPost } from './assertion.ts'
 import { type GoogleFault, readFault } from './fault.ts'
-import { retryConfig } from './retry.ts'
+import { retryConfig, TRANSPORT } from './retry.ts'
 import { explainTokenFault } from './token-fault.ts'
 
 export type AuthClient = InstanceType<typeof auth.OAuth2>
@@ -64,6 +64,7 @@ export function createAccess(settings: AccessSettings, deps: { log: Log; clock: 
       try {
         const answer = await transporter.request<unknown>({
           ...options,
+          ...TRANSPORT,
           responseType: 'json',
           signal,
           timeout: Math.ceil(settings.timeoutMs / 2),
@@ -91,11 +92,12 @@ export function createAccess(settings: AccessSettings, deps: { log: Log; clock: 
     }
     const assertion = await signer.sign(claims, post)
     const data = new URLSearchParams({ grant_type: 'urn:ietf:params:oauth:grant-type:jwt-bearer', assertion })
-    const answer = await post({ url: settings.tokenUrl, method: 'POST', data }, { service: 'token', what: 'token' }).catch(
-      (fault: GoogleFault) => {
-        throw explainTokenFault(fault, { serviceAccount, subject, scopes })
-      },
-    )
+    const answer = await post(
+      { url: settings.tokenUrl, method: 'POST', data },
+      { service: 'token', what: 'token' },
+    ).catch((fault: GoogleFault) => {
+      throw explainTokenFault(fault, { serviceAccount, subject, scopes })
+    })
     const { access_token: accessToken, expires_in: expiresInSeconds } = expectAnswer(answerSchema, answer)
     log.debug({ subject, scopes }, 'token of Google renewed')
     return { accessToken, expiresAtMs: clock.now() + expiresInSeconds * 1000 }

@@ -16,7 +16,10 @@ export interface Claims {
 }
 
 /** One request for a token or a signature, within the wall clock of the token wanted; answers with the body. */
-export type TokenPost = (options: MethodOptions, about: { service: GoogleService; what: string }) => Promise<unknown>
+export type TokenPost = (
+  options: MethodOptions,
+  about: { service: GoogleService; what: string },
+) => Promise<unknown>
 
 /** Signs as the delegated service account. */
 export interface Signer {
@@ -58,7 +61,8 @@ async function openKeyFile(path: string): Promise<Signer> {
       'key_file_invalid',
       `The key file ${path} ${what}. Set TESTIGO_GOOGLE_KEY_FILE to the JSON key that Google Cloud made for the service account.`,
     )
-  if (!parsed.success) throw refuse('is not a service account key in JSON (client_email and private_key are needed)')
+  if (!parsed.success)
+    throw refuse('is not a service account key in JSON (client_email and private_key are needed)')
   const { client_email: serviceAccount, private_key: pem } = parsed.data
   let key: CryptoKey
   try {
@@ -89,8 +93,6 @@ function keylessSigner(serviceAccount: string, settings: SignerSettings): Signer
           url: `${settings.metadataUrl}/computeMetadata/v1/instance/service-accounts/default/token`,
           method: 'GET',
           headers: { 'metadata-flavor': 'Google' },
-          // The metadata server lives on the machine itself: no proxy can reach it.
-          noProxy: [new URL(settings.metadataUrl).hostname],
         },
         { service: 'iam', what: 'metadata.token' },
       ).catch((error: unknown) => {
@@ -113,7 +115,8 @@ function keylessSigner(serviceAccount: string, settings: SignerSettings): Signer
 }
 
 function explainMachine(error: unknown, serviceAccount: string): unknown {
-  if (!(error instanceof GoogleFault) || (error.httpStatus !== undefined && error.httpStatus !== 404)) return error
+  if (!(error instanceof GoogleFault) || (error.httpStatus !== undefined && error.httpStatus !== 404))
+    return error
   return new GoogleFault(
     { service: 'iam', code: 'unavailable', reason: 'metadata_unreachable', httpStatus: error.httpStatus },
     `The machine's own identity gives no token (${error.reason ?? error.httpStatus}). Signing for ${serviceAccount} without a key needs a machine with an attached service account; elsewhere set TESTIGO_GOOGLE_KEY_FILE.`,
@@ -121,7 +124,8 @@ function explainMachine(error: unknown, serviceAccount: string): unknown {
 }
 
 function explainSigning(error: unknown, serviceAccount: string): unknown {
-  if (!(error instanceof GoogleFault) || (error.code !== 'forbidden' && error.code !== 'not_found')) return error
+  if (!(error instanceof GoogleFault) || (error.code !== 'forbidden' && error.code !== 'not_found'))
+    return error
   return misconfigured(
     'sign_jwt_refused',
     `The machine's own identity may not sign for ${serviceAccount}. Check TESTIGO_GOOGLE_SERVICE_ACCOUNT and grant the machine's service account roles/iam.serviceAccountTokenCreator on it.`,
@@ -140,7 +144,12 @@ export function expectAnswer<T>(schema: z.ZodType<T>, data: unknown): T {
   )
 }
 
-function misconfigured(reason: string, message: string, service: 'token' | 'iam' = 'token', httpStatus?: number) {
+function misconfigured(
+  reason: string,
+  message: string,
+  service: 'token' | 'iam' = 'token',
+  httpStatus?: number,
+) {
   return new GoogleFault({ service, code: 'misconfigured', reason, httpStatus }, message)
 }
 

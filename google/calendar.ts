@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { type calendar_v3, calendar } from 'googleapis/build/src/apis/calendar/index.js'
+import { calendar, type calendar_v3 } from 'googleapis/build/src/apis/calendar/index.js'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Call, CallGoogle } from './call.ts'
@@ -53,7 +53,11 @@ export interface Calendar {
    */
   putEvent(meeting: MeetingToPut, signal?: AbortSignal): Promise<PutEvent>
   /** Changes the fields given; participants are the whole new list. Guests are told, unless nothing changed. */
-  patchEvent(eventId: string, changes: Partial<MeetingDetails>, signal?: AbortSignal): Promise<{ etag: string }>
+  patchEvent(
+    eventId: string,
+    changes: Partial<MeetingDetails>,
+    signal?: AbortSignal,
+  ): Promise<{ etag: string }>
   /** Cancels with notice to the guests; an event that is gone already counts as cancelled. */
   cancelEvent(eventId: string, signal?: AbortSignal): Promise<void>
   /** Adds a file to the event's attachments, once. */
@@ -67,7 +71,11 @@ const CALENDAR = { calendarId: 'primary' } as const
 const MAX_REREADS = 5
 const NOT_FOUND_TRIES = 3
 
-export function createCalendar(deps: { call: CallGoogle; settings: CalendarSettings; clock: Clock }): Calendar {
+export function createCalendar(deps: {
+  call: CallGoogle
+  settings: CalendarSettings
+  clock: Clock
+}): Calendar {
   const { call, settings, clock } = deps
   const { events } = calendar('v3')
 
@@ -114,7 +122,10 @@ export function createCalendar(deps: { call: CallGoogle; settings: CalendarSetti
       try {
         const answer = await call(about('events.patch', signal, { idempotent: true, headers }), options =>
           // Left out, conferenceDataVersion would drop the Meet link (google-apis.md §1.2).
-          events.patch({ ...CALENDAR, eventId, conferenceDataVersion: 1, requestBody, ...parameters }, options),
+          events.patch(
+            { ...CALENDAR, eventId, conferenceDataVersion: 1, requestBody, ...parameters },
+            options,
+          ),
         )
         return answer.data
       } catch (error) {
@@ -124,7 +135,11 @@ export function createCalendar(deps: { call: CallGoogle; settings: CalendarSetti
   }
 
   /** The event that a repeated or unanswered insert left behind, if it is this meeting's and alive. */
-  const adopt = async (eventId: string, meetingId: string, signal: AbortSignal | undefined): Promise<Event> => {
+  const adopt = async (
+    eventId: string,
+    meetingId: string,
+    signal: AbortSignal | undefined,
+  ): Promise<Event> => {
     const event = await getSoon(eventId, signal)
     if (event.extendedProperties?.private?.[MEETING_KEY] !== meetingId)
       throw new GoogleFault(
@@ -135,7 +150,9 @@ export function createCalendar(deps: { call: CallGoogle; settings: CalendarSetti
     const conference = readConference(event)
     if (conference.status !== 'failure' && conference.status !== 'absent') return event
     // Google ignores a request id it has seen: another try at the conference needs another one.
-    return rewrite(eventId, { sendUpdates: 'all' }, signal, () => ({ conferenceData: conferenceRequest(randomUUID()) }))
+    return rewrite(eventId, { sendUpdates: 'all' }, signal, () => ({
+      conferenceData: conferenceRequest(randomUUID()),
+    }))
   }
 
   /** Polls while Google makes the conference; it tells nobody when it is done (google-apis.md §1.2). */
@@ -155,7 +172,8 @@ export function createCalendar(deps: { call: CallGoogle; settings: CalendarSetti
         }
       }
       const waitMs = Math.min(250 * 2 ** polls, 4000)
-      if (conference.status !== 'pending' || clock.now() + waitMs > deadlineMs) throw noConference(event, conference.status)
+      if (conference.status !== 'pending' || clock.now() + waitMs > deadlineMs)
+        throw noConference(event, conference.status)
       await clock.sleep(waitMs, signal)
       event = await get(event.id ?? '', signal)
       refuseCancelled(event, event.id ?? '')

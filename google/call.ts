@@ -1,10 +1,10 @@
 import type { MethodOptions } from 'googleapis/build/src/apis/calendar/index.js'
-import type { Config } from '../config.ts'
 import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import type { Access, AuthClient } from './access.ts'
 import { GoogleFault, type GoogleService, readFault } from './fault.ts'
-import { retryConfig } from './retry.ts'
+import { retryConfig, TRANSPORT } from './retry.ts'
 
 /** One request to Google, described for the call path. */
 export interface Call {
@@ -42,7 +42,10 @@ type CallSettings = Pick<Config['google'], 'apiUrl' | 'meetUrl' | 'timeoutMs'>
 const RETRIES = 8
 
 /** Makes the call path over one set of tokens. */
-export function createCalls(settings: CallSettings, deps: { access: Access; log: Log; clock: Clock }): CallGoogle {
+export function createCalls(
+  settings: CallSettings,
+  deps: { access: Access; log: Log; clock: Clock },
+): CallGoogle {
   const { access, log, clock } = deps
   const roots: Record<Call['service'], string> = {
     calendar: settings.apiUrl,
@@ -59,6 +62,7 @@ export function createCalls(settings: CallSettings, deps: { access: Access; log:
 
     const attempt = () => {
       const options: CallOptions = {
+        ...TRANSPORT,
         auth: access.client(call.subject, call.scopes),
         rootUrl: `${roots[call.service]}/`,
         signal,

@@ -1,4 +1,4 @@
-import { type drive_v3, drive } from 'googleapis/build/src/apis/drive/index.js'
+import { drive, type drive_v3 } from 'googleapis/build/src/apis/drive/index.js'
 import type { Call, CallGoogle } from './call.ts'
 import { isFault } from './fault.ts'
 
@@ -66,7 +66,13 @@ export function createFolders(call: CallGoogle, nextFileId: (about: DriveCall) =
   const make = async (about: DriveCall, place: Place): Promise<string> => {
     const { parentId, name } = place
     const id = await nextFileId(about)
-    const requestBody = { id, name, mimeType: FOLDER, parents: [parentId], appProperties: { [FOLDER_KEY]: name } }
+    const requestBody = {
+      id,
+      name,
+      mimeType: FOLDER,
+      parents: [parentId],
+      appProperties: { [FOLDER_KEY]: name },
+    }
     try {
       await call(about('files.create', { idempotent: true }), options =>
         files.create({ requestBody, supportsAllDrives: true, fields: 'id' }, options),

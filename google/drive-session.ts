@@ -90,7 +90,11 @@ export async function sendFile(
     let interrupted: GoogleFault | undefined
     try {
       // Not repeated blindly: after a failure Drive may hold part of the chunk.
-      progress = await put(range, chunk, { retries: 0, timeoutMs: CHUNK_TIMEOUT_MS, tryTimeoutMs: CHUNK_TIMEOUT_MS })
+      progress = await put(range, chunk, {
+        retries: 0,
+        timeoutMs: CHUNK_TIMEOUT_MS,
+        tryTimeoutMs: CHUNK_TIMEOUT_MS,
+      })
     } catch (error) {
       if (!(error instanceof GoogleFault) || !error.retryable) throw error
       interrupted = error
@@ -124,16 +128,19 @@ async function putRange(
         ...bare(options),
         url: sessionUri,
         method: 'PUT',
-        headers: { 'content-range': range, ...(data === undefined && { 'content-length': '0' }) },
+        headers: { 'content-range': range },
         ...(data && { data }),
         validateStatus: status => status === 308 || (status >= 200 && status < 300),
       }),
     )
-    return answer.status === 308 ? { done: false, storedBytes: storedBytesIn(answer.headers) } : { done: true }
+    return answer.status === 308
+      ? { done: false, storedBytes: storedBytesIn(answer.headers) }
+      : { done: true }
   } catch (error) {
     // Google: on any 4xx start again with a new session, rate limits apart (google-apis.md §4.2). Refusals that a new
     // session would only meet again are the caller's.
-    if (error instanceof GoogleFault && ['not_found', 'gone', 'invalid'].includes(error.code)) throw new SessionLost()
+    if (error instanceof GoogleFault && ['not_found', 'gone', 'invalid'].includes(error.code))
+      throw new SessionLost()
     throw error
   }
 }

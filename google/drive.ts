@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
 import { open } from 'node:fs/promises'
-import { type drive_v3, drive } from 'googleapis/build/src/apis/drive/index.js'
+import { drive, type drive_v3 } from 'googleapis/build/src/apis/drive/index.js'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
@@ -60,7 +60,12 @@ const SCOPES = ['https://www.googleapis.com/auth/drive']
 const FIELDS = 'id,size,md5Checksum,sha256Checksum,webViewLink,trashed'
 const MAX_SESSIONS = 5
 
-export function createDrive(deps: { call: CallGoogle; settings: DriveSettings; log: Log; clock: Clock }): Drive {
+export function createDrive(deps: {
+  call: CallGoogle
+  settings: DriveSettings
+  log: Log
+  clock: Clock
+}): Drive {
   const { call, settings, log, clock } = deps
   const { files } = drive('v3')
 
@@ -87,7 +92,10 @@ export function createDrive(deps: { call: CallGoogle; settings: DriveSettings; l
     )
     const [id] = answer.data.ids ?? []
     if (id) return id
-    throw new GoogleFault({ service: 'drive', code: 'unavailable', reason: 'no_id' }, 'Drive handed out no file id.')
+    throw new GoogleFault(
+      { service: 'drive', code: 'unavailable', reason: 'no_id' },
+      'Drive handed out no file id.',
+    )
   }
 
   const read = async (about: DriveCall, fileId: string): Promise<drive_v3.Schema$File> =>
@@ -119,7 +127,13 @@ export function createDrive(deps: { call: CallGoogle; settings: DriveSettings; l
           sessionUri = await openSession(call, about, metadata, sizeBytes)
           await upload.persist({ fileId, sessionUri })
         }
-        await sendFile({ call, clock }, about, sessionUri, { file, sizeBytes, chunkBytes, resume, onProgress })
+        await sendFile({ call, clock }, about, sessionUri, {
+          file,
+          sizeBytes,
+          chunkBytes,
+          resume,
+          onProgress,
+        })
         return fileId
       } catch (error) {
         // Another try of ours got through: the file is there.
@@ -198,7 +212,9 @@ async function fingerprint(upload: DriveUpload, algorithm: 'sha256' | 'md5') {
 }
 
 function monthOf(date: Date, timeZone: string): { year: string; month: string } {
-  const parts = new Intl.DateTimeFormat('en', { timeZone, year: 'numeric', month: '2-digit' }).formatToParts(date)
+  const parts = new Intl.DateTimeFormat('en', { timeZone, year: 'numeric', month: '2-digit' }).formatToParts(
+    date,
+  )
   const part = (type: 'year' | 'month') => parts.find(one => one.type === type)?.value ?? ''
   return { year: part('year'), month: part('month') }
 }

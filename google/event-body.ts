@@ -37,7 +37,8 @@ const RECORDING_NOTICE = [
 export function eventIdFor(meetingId: string, revision = 0): string {
   const hex = meetingId.toLowerCase().replaceAll('-', '')
   if (!/^[0-9a-f]{32}$/.test(hex)) throw new TypeError(`A meeting's id is a UUID, not ${meetingId}`)
-  if (!Number.isSafeInteger(revision) || revision < 0) throw new RangeError(`A revision counts from 0, not ${revision}`)
+  if (!Number.isSafeInteger(revision) || revision < 0)
+    throw new RangeError(`A revision counts from 0, not ${revision}`)
   return `testigo${hex}${revision === 0 ? '' : `r${revision}`}`
 }
 
@@ -129,5 +130,7 @@ function emailOf(attendee: Attendee): string {
 function writable(attendee: Attendee): Attendee {
   const { email, displayName, optional, resource, comment, responseStatus, additionalGuests } = attendee
   const fields = { email, displayName, optional, resource, comment, responseStatus, additionalGuests }
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined && value !== null))
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined && value !== null),
+  )
 }

@@ -103,7 +103,10 @@ export function readFault(error: unknown, service: GoogleService, what: string, 
   const { response } = error
   if (!response) {
     const reason = networkReason(error)
-    return new GoogleFault({ service, code: 'unavailable', reason }, `${what}: no answer from Google (${reason})`)
+    return new GoogleFault(
+      { service, code: 'unavailable', reason },
+      `${what}: no answer from Google (${reason})`,
+    )
   }
   const { reason, message } = readBody(response.data)
   const code = codeOf(service, response.status, reason)
@@ -145,9 +148,14 @@ function isAbort(error: Error): boolean {
 }
 
 // The message of a network error names the URL, and the URL may be an upload session: only its code is safe.
-function networkReason(error: HttpFailure): string {
+function networkReason(error: Error & HttpFailure): string {
   if (error.code === 'TimeoutError' || error.name === 'TimeoutError') return 'timeout'
-  return typeof error.code === 'string' ? error.code : 'network'
+  // gaxios wraps fetch's "fetch failed", which wraps what happened.
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const { code } = at as { code?: unknown }
+    if (typeof code === 'string') return code
+  }
+  return 'network'
 }
 
 function readBody(data: unknown): { reason: string | undefined; message: string | undefined } {
@@ -155,8 +163,10 @@ function readBody(data: unknown): { reason: string | undefined; message: string 
   if (typeof error === 'string') return { reason: error, message: text(description) }
   const { errors, details, status, message } = record(error)
   const [first] = Array.isArray(errors) ? errors : []
-  const detail = Array.isArray(details) ? details.map(item => text(record(item)['reason'])).find(Boolean) : undefined
-  return { reason: text(record(first)['reason']) ?? detail ?? text(status), message: text(message) }
+  const detail = Array.isArray(details)
+    ? details.map(item => text(record(item).reason)).find(Boolean)
+    : undefined
+  return { reason: text(record(first).reason) ?? detail ?? text(status), message: text(message) }
 }
 
 function readRetryAfter(headers: Headers, nowMs: number): number | undefined {

@@ -59,7 +59,10 @@ export function createSpaces(deps: { call: CallGoogle; log: Log }): Spaces {
         } catch (error) {
           if (!(error instanceof GoogleFault) || error.retryable) throw error
           refusals.push(error.message)
-          log.warn({ meetingCode, code: error.code, reason: error.reason }, 'Meet refused a setting of the space')
+          log.warn(
+            { meetingCode, code: error.code, reason: error.reason },
+            'Meet refused a setting of the space',
+          )
           return undefined
         }
       }
@@ -77,7 +80,12 @@ export function createSpaces(deps: { call: CallGoogle; log: Log }): Spaces {
       )
       const spaceName = found?.data.name
       if (!found || !spaceName)
-        return { spaceName: null, accessType: 'unknown', autoRecording: autoRecording ? 'refused' : 'not_asked', refusals }
+        return {
+          spaceName: null,
+          accessType: 'unknown',
+          autoRecording: autoRecording ? 'refused' : 'not_asked',
+          refusals,
+        }
 
       const before = found.data.config
       let access = readAccess(before)
@@ -88,7 +96,9 @@ export function createSpaces(deps: { call: CallGoogle; log: Log }): Spaces {
 
       if (!autoRecording) return { spaceName, accessType: access, autoRecording: 'not_asked', refusals }
       const wanted = { artifactConfig: { recordingConfig: { autoRecordingGeneration: 'ON' } } }
-      const recording = isOn(before) ? before : await unlessRefused(patch(spaceName, AUTO_RECORDING_FIELD, wanted))
+      const recording = isOn(before)
+        ? before
+        : await unlessRefused(patch(spaceName, AUTO_RECORDING_FIELD, wanted))
       return { spaceName, accessType: access, autoRecording: isOn(recording) ? 'on' : 'refused', refusals }
     },
   }

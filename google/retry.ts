@@ -19,6 +19,12 @@ export interface RetryRule {
   log: Log
 }
 
+/**
+ * Node's own fetch for every request. gaxios would take node-fetch, which, when a limit has passed before the request
+ * is made, destroys the body with an error that nobody listens to: the whole process dies of it.
+ */
+export const TRANSPORT = { fetchImplementation: fetch } satisfies MethodOptions
+
 const ALWAYS_REPEATABLE = new Set(['GET', 'HEAD', 'PUT', 'DELETE', 'OPTIONS'])
 const CAP_MS = 32_000
 
@@ -34,14 +40,18 @@ export function retryConfig(rule: RetryRule): NonNullable<MethodOptions['retryCo
     retry: rule.retries,
     shouldRetry: error => {
       if (rule.signal.aborted || tries >= rule.retries) return false
-      if (!rule.idempotent && !ALWAYS_REPEATABLE.has(error.config.method?.toUpperCase() ?? 'GET')) return false
+      if (!rule.idempotent && !ALWAYS_REPEATABLE.has(error.config.method?.toUpperCase() ?? 'GET'))
+        return false
       const nowMs = rule.clock.now()
       const fault = readFault(error, rule.service, rule.what, nowMs)
       if (fault.code !== 'rate_limited' && fault.code !== 'unavailable') return false
       waitMs = fault.retryAfterSeconds === undefined ? backoffMs(tries) : fault.retryAfterSeconds * 1000
       if (nowMs + waitMs >= rule.deadlineMs) return false
       tries += 1
-      rule.log.info({ call: rule.what, reason: fault.reason, httpStatus: fault.httpStatus, tries, waitMs }, 'asking Google again')
+      rule.log.info(
+        { call: rule.what, reason: fault.reason, httpStatus: fault.httpStatus, tries, waitMs },
+        'asking Google again',
+      )
       return true
     },
     retryBackoff: () => rule.clock.sleep(waitMs, rule.signal),

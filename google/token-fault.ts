@@ -55,7 +55,8 @@ function explainGrant(message: string, wish: TokenWish): { reason: string; sente
   if (/short-lived|timeframe|iat and exp/i.test(message))
     return {
       reason: 'clock_wrong',
-      sentence: "this machine's clock is wrong. Set it by NTP; Google accepts a few minutes of difference at most.",
+      sentence:
+        "this machine's clock is wrong. Set it by NTP; Google accepts a few minutes of difference at most.",
     }
   if (/account not found/i.test(message))
     return {
@@ -65,7 +66,8 @@ function explainGrant(message: string, wish: TokenWish): { reason: string; sente
   if (/audience/i.test(message))
     return {
       reason: 'audience_refused',
-      sentence: 'the token endpoint does not accept its own address as audience. Check TESTIGO_GOOGLE_TOKEN_URL.',
+      sentence:
+        'the token endpoint does not accept its own address as audience. Check TESTIGO_GOOGLE_TOKEN_URL.',
     }
   return {
     reason: 'unknown_subject',
