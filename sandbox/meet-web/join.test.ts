@@ -24,20 +24,26 @@ test.each([
   ['outer-div', '[jsname=Qx7uuf] button'],
   ['button', 'button[jsname=Qx7uuf]'],
   ['role-button', '.green-room div[role=button]'],
-] as const)('the join control in the form "%s" wants a name first and then joins', async (joinControl, selector) => {
-  await using visited = await visit(world, { joinControl, participants: [] })
-  const { page, meeting } = visited
-  const isDisabled = () =>
-    page.$eval(selector, one => one.hasAttribute('disabled') || one.getAttribute('aria-disabled') === 'true')
-  expect(await isDisabled()).toBe(true)
-  await page.$eval(selector, one => (one as HTMLElement).click())
-  expect(meeting.inCall).toEqual([])
-  await page.type('input[jsname=YPqjbf]', 'Testigo bot')
-  expect(await isDisabled()).toBe(false)
-  await page.$eval(selector, one => (one as HTMLElement).click())
-  expect(await meeting.waitFor('joined', 5_000)).toMatchObject({ name: 'Testigo bot', button: 'joinNow' })
-  expect(meeting.inCall).toEqual(['Testigo bot'])
-})
+] as const)(
+  'the join control in the form "%s" wants a name first and then joins',
+  async (joinControl, selector) => {
+    await using visited = await visit(world, { joinControl, participants: [] })
+    const { page, meeting } = visited
+    const isDisabled = () =>
+      page.$eval(
+        selector,
+        one => one.hasAttribute('disabled') || one.getAttribute('aria-disabled') === 'true',
+      )
+    expect(await isDisabled()).toBe(true)
+    await page.$eval(selector, one => (one as HTMLElement).click())
+    expect(meeting.inCall).toEqual([])
+    await page.type('input[jsname=YPqjbf]', 'Testigo bot')
+    expect(await isDisabled()).toBe(false)
+    await page.$eval(selector, one => (one as HTMLElement).click())
+    expect(await meeting.waitFor('joined', 5_000)).toMatchObject({ name: 'Testigo bot', button: 'joinNow' })
+    expect(meeting.inCall).toEqual(['Testigo bot'])
+  },
+)
 
 test('the label says "without camera" where the camera is off, and can be left out', async () => {
   await using labelled = await visit(world, { access: 'trusted' })
@@ -64,7 +70,7 @@ test('who knocks waits in a room with a leave button and without panels, and is 
   await meeting.waitFor('knock', 5_000)
   await page.waitForSelector('button[jsname=CQylAd]', { timeout: 5_000 })
   expect(await page.$$('[data-panel-id], [data-tile-media-id]')).toHaveLength(0)
-  expect(await page.$eval('main', main => (main as HTMLElement).innerText)).toContain('Please wait until a meeting host')
+  expect(await page.$eval('main', main => main.textContent)).toContain('Please wait until a meeting host')
   expect(await page.$('[aria-label="Return to home screen"]')).not.toBeNull()
   meeting.admit()
   await page.waitForSelector('button[data-panel-id="2"]', { timeout: 5_000 })
@@ -80,7 +86,11 @@ test('who is denied reads so', async () => {
 })
 
 test('a knock nobody answers is asked about, then expires', async () => {
-  await using visited = await visit(world, { scenario: 'lobby-timeout', lobbyPromptAfterMs: 50, knockTimeoutMs: 900 })
+  await using visited = await visit(world, {
+    scenario: 'lobby-timeout',
+    lobbyPromptAfterMs: 50,
+    knockTimeoutMs: 900,
+  })
   const { page, meeting } = visited
   await clickJoin(page)
   await clickText(page, 'Keep waiting')
@@ -96,7 +106,9 @@ test('an unknown code shows "Check your meeting code" with start-up code 217, th
     const answer = await page.goto(`https://meet.google.com/${code}?hl=en`)
     expect(answer?.status()).toBe(200)
     expect(await endHeading(page)).toBe('Check your meeting code')
-    expect(await page.$('[data-startup-code="217"] [data-call-ended=true] button[jsname=dqt8Pb]')).not.toBeNull()
+    expect(
+      await page.$('[data-startup-code="217"] [data-call-ended=true] button[jsname=dqt8Pb]'),
+    ).not.toBeNull()
     expect(await page.title()).toBe('Meet')
   }
   await page.waitForFunction(() => location.pathname === '/landing', { timeout: 5_000 })
@@ -113,7 +125,10 @@ test('a meeting that wants a sign-in sends guests to accounts.google.com and let
   await using guest = await visit(world, { scenario: 'sign-in-wanted' })
   expect(new URL(guest.page.url()).host).toBe('accounts.google.com')
   expect(await guest.page.$eval('h1', one => one.textContent)).toBe('Sign in')
-  await using signedIn = await visit(world, { of: guest.meeting, account: { email: 'bot@clinica.example', name: 'Bot' } })
+  await using signedIn = await visit(world, {
+    of: guest.meeting,
+    account: { email: 'bot@clinica.example', name: 'Bot' },
+  })
   expect(await signedIn.page.$('[jsname=Qx7uuf]')).not.toBeNull()
 })
 

@@ -51,7 +51,8 @@ export async function visit({ web, browser }: TestWorld, options: VisitOptions =
 export async function clickJoin(page: Page, name = 'Testigo bot'): Promise<void> {
   const field = await page.$('input[jsname=YPqjbf]')
   await field?.type(name)
-  const join = '[jsname=Qx7uuf] button:enabled, button[jsname=Qx7uuf]:enabled, .green-room [role=button][aria-disabled=false]'
+  const join =
+    '[jsname=Qx7uuf] button:enabled, button[jsname=Qx7uuf]:enabled, .green-room [role=button][aria-disabled=false]'
   const control = await page.waitForSelector(join, { visible: true, timeout: 5_000 })
   await control?.click()
 }
@@ -66,10 +67,13 @@ export async function visitCall(world: TestWorld, options: VisitOptions = {}): P
 
 /** Clicks the visible button of that text. */
 export async function clickText(page: Page, text: string): Promise<void> {
-  const button = await page.waitForSelector(`xpath/.//button[.//span[text()="${text}"] or text()="${text}"]`, {
-    visible: true,
-    timeout: 5_000,
-  })
+  const button = await page.waitForSelector(
+    `xpath/.//button[.//span[text()="${text}"] or text()="${text}"]`,
+    {
+      visible: true,
+      timeout: 5_000,
+    },
+  )
   await button?.click()
 }
 
@@ -78,7 +82,9 @@ export async function videosPlay(page: Page, count: number): Promise<void> {
   await page.waitForFunction(
     wanted => {
       const videos = [...document.querySelectorAll<HTMLVideoElement>('main video')]
-      return videos.length === wanted && videos.every(video => video.currentTime > 0.3 && video.videoWidth > 0)
+      return (
+        videos.length === wanted && videos.every(video => video.currentTime > 0.3 && video.videoWidth > 0)
+      )
     },
     { timeout: 15_000 },
     count,
