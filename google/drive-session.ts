@@ -3,7 +3,7 @@ import type { drive_v3 } from 'googleapis/build/src/apis/drive/index.js'
 import type { Clock } from '../clock.ts'
 import type { Call, CallGoogle, CallOptions } from './call.ts'
 import type { DriveCall } from './drive-folders.ts'
-import { GoogleFault } from './fault.ts'
+import { GoogleFault, isFault } from './fault.ts'
 import { backoffMs } from './retry.ts'
 
 /** Drive takes chunks of a multiple of 256 KiB; bigger is faster (google-apis.md §4.2). */
@@ -12,6 +12,7 @@ export const DEFAULT_CHUNK_BYTES = 32 * CHUNK_UNIT_BYTES
 const CHUNK_TIMEOUT_MS = 120_000
 /** Tries without a single byte stored before the upload counts as unavailable. */
 const MAX_IDLE_TRIES = 12
+const LONGEST_WAIT_SECONDS = 60
 
 /** The session is not usable any more: another one has to be opened, with the same file id. */
 export class SessionLost extends Error {
@@ -96,7 +97,7 @@ export async function sendFile(
         tryTimeoutMs: CHUNK_TIMEOUT_MS,
       })
     } catch (error) {
-      if (!(error instanceof GoogleFault) || !error.retryable) throw error
+      if (!passesSoon(error)) throw error
       interrupted = error
       progress = { done: false, storedBytes }
     }
@@ -143,6 +144,14 @@ async function putRange(
       throw new SessionLost()
     throw error
   }
+}
+
+/** Trouble that is worth waiting for inside one upload; a limit of hours is the caller's to come back for. */
+function passesSoon(error: unknown): error is GoogleFault {
+  return (
+    (isFault(error, 'unavailable') || isFault(error, 'rate_limited')) &&
+    (error.retryAfterSeconds ?? 0) <= LONGEST_WAIT_SECONDS
+  )
 }
 
 /** `Range: bytes=0-k` names the last byte kept; without it nothing was. */

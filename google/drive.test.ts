@@ -176,6 +176,24 @@ test('a full Drive is a storage fault that no retry mends', async () => {
   })
 })
 
+test('a daily limit met in the middle is handed on at once, with when to come back', async () => {
+  const { clock, waitsMs } = hurriedClock()
+  const { at, upload } = await openArchive({ clock })
+  at.sandbox.faults.add({
+    kind: 'error',
+    service: 'driveUpload',
+    method: 'upload.put',
+    status: 403,
+    reason: 'dailyLimitExceeded',
+  })
+  await expect(at.google.drive.upload(upload)).rejects.toMatchObject({
+    code: 'quota',
+    retryable: true,
+    retryAfterSeconds: 3600,
+  })
+  expect(waitsMs).toEqual([])
+})
+
 test('a folder that cannot be seen is told as not found', async () => {
   const { at, upload } = await openArchive()
   await expect(at.google.drive.upload({ ...upload, folderId: 'nowhere' })).rejects.toMatchObject({

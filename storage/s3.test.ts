@@ -4,6 +4,7 @@ import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
+import { setTimeout as delay } from 'node:timers/promises'
 import { type FauxqsServer, startFauxqs } from 'fauxqs'
 import { afterAll, afterEach, beforeAll, beforeEach, expect, onTestFinished, test } from 'vitest'
 import { readConfig } from '../config.ts'
@@ -49,7 +50,7 @@ function open(changes: { uploadTimeoutMs?: number; limits?: StoreLimits; bucket?
       uploadTimeoutMs: changes.uploadTimeoutMs ?? 15_000,
     },
     log,
-    changes.limits ?? { connectMs: 500, tryMs: 500, requestMs: 10_000 },
+    changes.limits ?? { connectMs: 500, tryMs: 500, longTryMs: 1000, requestMs: 10_000 },
   )
   return opened
 }
@@ -75,6 +76,39 @@ test('bytes that do not have the SHA-256 they should have are not put', async ()
     store.put('a', Buffer.from('x'), { contentType: 'video/mp4', sha256: '0'.repeat(64) }),
   ).rejects.toMatchObject({ code: 'checksum_mismatch' })
   expect(await store.head('a')).toBeUndefined()
+})
+
+test('a file that does not have the SHA-256 it should have is a fault, not a stored recording', async () => {
+  await writeFile(join(folder, 'in.mp4'), 'x')
+  await expect(
+    store.put('a', { file: join(folder, 'in.mp4') }, { contentType: 'video/mp4', sha256: '0'.repeat(64) }),
+  ).rejects.toMatchObject({ code: 'checksum_mismatch', retryable: false })
+})
+
+test('a large file whose last answer is lost counts as put, since it is there', async () => {
+  const bytes = randomBytes(9 * MEBIBYTE)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  await writeFile(join(folder, 'in.mp4'), bytes)
+  proxy.loseAnswerTo(/POST \S+uploadId=/)
+  await store.put('big.mp4', { file: join(folder, 'in.mp4') }, { contentType: 'video/mp4', sha256 })
+  expect(proxy.answersLost()).toBe(1)
+  expect(await store.head('big.mp4')).toMatchObject({ sizeBytes: bytes.length, sha256 })
+})
+
+test('a reader may take longer over an object than the store has to begin its answer', async () => {
+  const hasty = open({ limits: { connectMs: 500, tryMs: 500, longTryMs: 5000, requestMs: 300 } })
+  onTestFinished(() => hasty.close())
+  const bytes = randomBytes(6 * MEBIBYTE)
+  await store.put('a', bytes, { contentType: 'video/mp4' })
+  const began = performance.now()
+  const pieces: Buffer[] = []
+  for await (const piece of (await hasty.get('a')) as AsyncIterable<Buffer>) {
+    pieces.push(piece)
+    // Read slowly until past the limit, then as fast as it comes.
+    if (performance.now() - began < 600) await delay(50)
+  }
+  expect(Buffer.concat(pieces).equals(bytes)).toBe(true)
+  expect(performance.now() - began).toBeGreaterThan(300)
 })
 
 test('a large file goes up in parts and comes back into a file that is the same', async () => {
@@ -202,6 +236,9 @@ interface Proxy {
   rangesAsked(): string[]
   /** Closes the next connection that has brought this many bytes down. */
   cutAfterDownloading(bytes: number): void
+  /** Hands the next request that looks like this on, and closes the connection instead of answering. */
+  loseAnswerTo(request: RegExp): void
+  answersLost(): number
   /** Takes the next `count` connections and never answers. */
   swallow(count: number): void
   swallowed(): number
@@ -215,6 +252,8 @@ async function startProxy(targetPort: number, port = 0): Promise<Proxy> {
   let cutBytes: number | undefined
   let toSwallow = 0
   let swallowed = 0
+  let toLose: RegExp | undefined
+  let lost = 0
   const wire = createServer(client => {
     sockets.add(client)
     client.on('error', () => client.destroy())
@@ -228,14 +267,25 @@ async function startProxy(targetPort: number, port = 0): Promise<Proxy> {
     const upstream = connect(targetPort, '127.0.0.1')
     upstream.on('error', () => client.destroy())
     let down = 0
+    let loses = false
     client.on('data', (data: Buffer) => {
-      sent += data.toString('latin1')
+      const text = data.toString('latin1')
+      sent += text
+      if (toLose?.test(text)) {
+        toLose = undefined
+        loses = true
+      }
       upstream.write(data)
     })
     client.on('close', () => upstream.destroy())
     upstream.on('close', () => client.destroy())
     upstream.on('data', (data: Buffer) => {
       down += data.length
+      if (loses) {
+        lost++
+        client.destroy()
+        return
+      }
       client.write(data)
       if (cutBytes === undefined || down < cutBytes) return
       cutBytes = undefined
@@ -251,6 +301,10 @@ async function startProxy(targetPort: number, port = 0): Promise<Proxy> {
     cutAfterDownloading: bytes => {
       cutBytes = bytes
     },
+    loseAnswerTo: request => {
+      toLose = request
+    },
+    answersLost: () => lost,
     swallow: count => {
       toSwallow = count
       // Connections kept open would get around it.

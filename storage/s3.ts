@@ -1,9 +1,6 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { stat } from 'node:fs/promises'
-import type { Readable } from 'node:stream'
+import { addAbortSignal, type Readable } from 'node:stream'
 import {
-  AbortMultipartUploadCommand,
   CreateBucketCommand,
   DeleteObjectsCommand,
   GetObjectCommand,
@@ -14,13 +11,13 @@ import {
   S3Client,
   type S3ClientConfig,
 } from '@aws-sdk/client-s3'
-import { Upload } from '@aws-sdk/lib-storage'
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner'
 import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import { downloadTo } from './download.ts'
 import { StorageFault } from './fault.ts'
 import { untilAborted, withinWallClock } from './patience.ts'
+import { uploadFile, wrongBytes } from './upload.ts'
 
 export interface PutOptions {
   contentType: string
@@ -62,18 +59,16 @@ export interface Store {
 export interface StoreLimits {
   /** A connection to be made. */
   connectMs: number
-  /** One try of one request, until its answer begins; also how long a download may stand still. */
+  /** One try of one request, until its answer begins. */
   tryMs: number
-  /** One request that carries no large body, its retries included. */
+  /** One try of what takes longer: a part, or the joining of all parts. Also how long a download may stand still. */
+  longTryMs: number
+  /** One request that carries no body of ours, its retries included. */
   requestMs: number
 }
 
-const DEFAULT_LIMITS: StoreLimits = { connectMs: 5000, tryMs: 60_000, requestMs: 90_000 }
-const PART_BYTES = 8 * 1024 * 1024
-const PARTS_AT_ONCE = 2
-const MAX_PARTS = 10_000
+const DEFAULT_LIMITS: StoreLimits = { connectMs: 5000, tryMs: 20_000, longTryMs: 120_000, requestMs: 60_000 }
 const REMOVE_AT_ONCE = 1000
-const CLEAN_UP_MS = 10_000
 
 /** Opens the store of the settings. Nothing is asked before the first call. */
 export function createStore(
@@ -89,7 +84,7 @@ export function createStore(
       connectionTimeout: limits.connectMs,
       requestTimeout: limits.tryMs,
       throwOnRequestTimeout: true,
-      socketTimeout: limits.tryMs,
+      socketTimeout: limits.longTryMs,
     },
   })
   // Links are signed for the address that their reader uses, which may not be ours.
@@ -101,11 +96,7 @@ export function createStore(
 
   const putBuffer = async (key: string, body: Buffer, options: PutOptions, signal: AbortSignal) => {
     const digest = createHash('sha256').update(body).digest()
-    if (options.sha256 !== undefined && options.sha256 !== digest.toString('hex'))
-      throw new StorageFault(
-        { code: 'checksum_mismatch', retryable: false },
-        `S3: put ${key} was given bytes that do not have the SHA-256 they should have`,
-      )
+    if (options.sha256 !== undefined && options.sha256 !== digest.toString('hex')) throw wrongBytes(key)
     const command = new PutObjectCommand({
       Bucket,
       Key: key,
@@ -118,50 +109,30 @@ export function createStore(
     return { key, sizeBytes: body.length }
   }
 
-  const putFile = async (key: string, file: string, options: PutOptions, signal: AbortSignal) => {
-    const { size: sizeBytes } = await stat(file)
-    const body = createReadStream(file)
-    try {
-      const upload = new Upload({
-        client: boundTo(client, signal),
-        queueSize: PARTS_AT_ONCE,
-        partSize: Math.max(PART_BYTES, Math.ceil(sizeBytes / MAX_PARTS)),
-        params: {
-          Bucket,
-          Key: key,
-          Body: body,
-          ContentType: options.contentType,
-          ChecksumAlgorithm: 'SHA256',
-          ...(options.sha256 !== undefined && { Metadata: { sha256: options.sha256 } }),
-        },
-      })
-      await upload.done()
-    } finally {
-      body.destroy()
-    }
-    const { ContentLength } = await client.send(new HeadObjectCommand({ Bucket, Key: key }), {
-      abortSignal: signal,
-    })
-    if (ContentLength === sizeBytes) return { key, sizeBytes }
-    throw new StorageFault(
-      { code: 'checksum_mismatch', retryable: true },
-      `S3: put ${key} left ${ContentLength} bytes of ${sizeBytes}`,
-    )
-  }
-
   return {
     put: (key, body, options) =>
-      withinWallClock(`put ${key}`, uploadTimeoutMs, options.signal, signal =>
-        Buffer.isBuffer(body)
-          ? putBuffer(key, body, options, signal)
-          : putFile(key, body.file, options, signal),
-      ),
-
-    get: (key, signal) =>
-      withinWallClock(`get ${key}`, requestMs, signal, async abortSignal => {
-        const answer = await client.send(new GetObjectCommand({ Bucket, Key: key }), { abortSignal })
-        return answer.Body as Readable
+      withinWallClock(`put ${key}`, uploadTimeoutMs, options.signal, async signal => {
+        if (Buffer.isBuffer(body)) return putBuffer(key, body, options, signal)
+        const { contentType, sha256 } = options
+        const upload = { Bucket, Key: key, file: body.file, contentType, sha256 }
+        return { key, sizeBytes: await uploadFile(client, upload, limits, signal) }
       }),
+
+    get: async (key, signal) => {
+      // The wall clock is for the answer to begin; how long the reader takes is the reader's matter.
+      const request = new AbortController()
+      const body = await withinWallClock(`get ${key}`, requestMs, signal, async limit => {
+        const stop = () => request.abort(limit.reason)
+        limit.addEventListener('abort', stop, { once: true })
+        try {
+          const command = new GetObjectCommand({ Bucket, Key: key })
+          return (await client.send(command, { abortSignal: request.signal })).Body as Readable
+        } finally {
+          limit.removeEventListener('abort', stop)
+        }
+      })
+      return signal ? addAbortSignal(signal, body) : body
+    },
 
     getToFile: (key, path, signal) =>
       withinWallClock(`get ${key}`, uploadTimeoutMs, signal, async abortSignal => ({
@@ -258,19 +229,6 @@ function connection(settings: Config['storage'], endpoint: string | undefined): 
         credentials: { accessKeyId, secretAccessKey, ...(sessionToken !== undefined && { sessionToken }) },
       }),
   }
-}
-
-/**
- * The client with a signal on every request: `Upload` puts none on its own, so that its retries would outlive it. What
- * it does to clean up after a failure gets a limit of its own.
- */
-function boundTo(client: S3Client, abortSignal: AbortSignal): S3Client {
-  const send = (command: Parameters<S3Client['send']>[0]) =>
-    client.send(command, {
-      abortSignal:
-        command instanceof AbortMultipartUploadCommand ? AbortSignal.timeout(CLEAN_UP_MS) : abortSignal,
-    })
-  return Object.create(client, { send: { value: send } }) as S3Client
 }
 
 /** The header that names a download, for old and new browsers (RFC 6266). */
