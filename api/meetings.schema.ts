@@ -128,9 +128,6 @@ export const meetingChangeSchema = z
     timeZone: timeZone.optional(),
     participants: participants.optional().meta({ description: 'The whole new list' }),
   })
-  .refine(change => Object.values(change).some(value => value !== undefined), {
-    error: 'must change something',
-  })
   .meta({ id: 'MeetingChange' })
 
 const statusList = z

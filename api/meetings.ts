@@ -84,6 +84,8 @@ export async function updateMeeting(
   const { db, jobs, clock } = deps
   const { organizationId } = owner
   const now = clock.now()
+  if (Object.values(body).every(value => value === undefined))
+    throw new Problem('invalid_request', 'Name at least one field to change.')
   await db.transaction(async tx => {
     const meeting = await lockMeeting(tx, organizationId, meetingId)
     if (!meeting) throw noSuchMeeting()

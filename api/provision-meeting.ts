@@ -96,7 +96,8 @@ async function tellGoogle(
   const details: MeetingToPut = {
     meetingId: meeting.id,
     topic: meeting.topic,
-    description: meeting.description ?? undefined,
+    // Empty, not absent: a patch leaves alone what it is not given.
+    description: meeting.description ?? '',
     start: meeting.startsAt,
     end: meeting.endsAt,
     timeZone: meeting.timeZone,

@@ -48,8 +48,9 @@ export function createServer(deps: RouteDeps & { log: Log }): Express {
 }
 
 const onlyJson: RequestHandler = (request, _response, next) => {
-  // Null: there is no body at all, which is for the route to judge.
-  if (request.method !== 'DELETE' && request.is('application/json') === false)
+  // Without a body there is nothing to object to here; the route misses it where it needs one.
+  const hasBody = request.get('transfer-encoding') !== undefined || Number(request.get('content-length')) > 0
+  if (hasBody && request.is('application/json') === false)
     throw new Problem('unsupported_media_type', 'Send the body with "Content-Type: application/json".')
   next()
 }
