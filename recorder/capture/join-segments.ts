@@ -1,8 +1,7 @@
 // Segments of one or more attempts → one plain MP4, moov first, by stream copy in one pass.
 import { createReadStream } from 'node:fs'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { describeExit, startChild } from './child-process.ts'
+import { feedChild } from './feed-child.ts'
 import { fragmentSpan, type InitPiece, moveFragment, readFragments } from './fragments.ts'
 import { BadFragmentedMp4 } from './mp4-boxes.ts'
 
@@ -62,12 +61,12 @@ export async function joinSegments(
   if (child.stdin === null) throw new Error('ffmpeg runs without standard input')
   child.stdout.resume()
   const joined: JoinedAttempt[] = []
-  let broken: unknown
-  const source = Readable.from(noticeError(layAttempts(parts, joined), error => (broken = error)))
-  // When ffmpeg dies its pipe breaks under the writer; its exit says why.
-  const fed = pipeline(source, child.stdin).catch(() => undefined)
-  const [exit] = await Promise.all([child.exit, fed])
-  if (broken !== undefined) throw asJoinFailed(broken)
+  const fed = feedChild(layAttempts(parts, joined), child.stdin, child.exit).then(
+    () => undefined,
+    (error: unknown) => ({ error }),
+  )
+  const [exit, broken] = await Promise.all([child.exit, fed])
+  if (broken !== undefined) throw asJoinFailed(broken.error)
   if (exit.reason !== 'exited' || exit.code !== 0) {
     throw new JoinFailed('ffmpeg-failed', describeExit('ffmpeg', exit))
   }
@@ -122,18 +121,6 @@ async function* readPieces(sources: readonly PieceSource[]): AsyncGenerator<Uint
         cause: error,
       })
     }
-  }
-}
-
-async function* noticeError<T>(
-  items: AsyncIterable<T>,
-  onError: (error: unknown) => void,
-): AsyncGenerator<T> {
-  try {
-    yield* items
-  } catch (error) {
-    onError(error)
-    throw error
   }
 }
 

@@ -1,12 +1,14 @@
 // Encoded media of the tab → ffmpeg (picture copied, sound to AAC) → fragments → closed, hashed segments.
 import { createHash } from 'node:crypto'
-import { Readable } from 'node:stream'
-import { pipeline } from 'node:stream/promises'
 import { type ChildExit, describeExit, startChild } from './child-process.ts'
+import { feedChild } from './feed-child.ts'
 import { type FragmentPiece, readFragments } from './fragments.ts'
 import { BadFragmentedMp4 } from './mp4-boxes.ts'
 
+/** After `stop()`: how long ffmpeg may take to hand out what it has … */
 const FLUSH_TIMEOUT_MS = 10_000
+/** … and how long the reader of the segments may take over one (it may be uploading it). */
+const READER_TIMEOUT_MS = 120_000
 /** A segment may be this much shorter than asked for: key frames come a frame early or late. */
 const EARLY_CUT_MS = 250
 
@@ -38,7 +40,7 @@ export interface Segment {
 }
 
 export interface SegmenterFailure {
-  reason: 'ffmpeg-ended' | 'unreadable-output'
+  reason: 'ffmpeg-ended' | 'unreadable-output' | 'source-failed'
   detail: string
 }
 
@@ -83,38 +85,55 @@ export function startSegmenter(chunks: AsyncIterable<Buffer>, settings: Segmente
   const { stdin } = child
   if (stdin === null) throw new Error('ffmpeg runs without standard input')
   const failed = Promise.withResolvers<SegmenterFailure>()
-  const input = Readable.from(chunks)
-  // ffmpeg's death closes the pipe under the writer; what it means is told by its exit.
-  const fed = pipeline(input, stdin).catch(() => undefined)
-  const finished = Promise.withResolvers<void>()
+  const stopAsked = Promise.withResolvers<void>()
+  const over = Promise.race([stopAsked.promise, child.exit])
+  feedChild(chunks, stdin, over).catch((error: unknown) => {
+    failed.resolve({ reason: 'source-failed', detail: String(error) })
+  })
 
   const judgeExit = (exit: ChildExit) => {
     if (exit.reason === 'stopped' || (exit.reason === 'exited' && exit.code === 0)) return
     failed.resolve({ reason: 'ffmpeg-ended', detail: describeExit('ffmpeg', exit) })
   }
+  // Whose turn it is: ffmpeg's while its output is being waited for, else the reader's.
+  let turn: 'ffmpeg' | 'reader' = 'reader'
+  let turnSinceMs = performance.now()
+  const give = (next: typeof turn) => {
+    turn = next
+    turnSinceMs = performance.now()
+  }
+  async function* readOutput(): AsyncGenerator<Buffer> {
+    give('ffmpeg')
+    for await (const piece of child.stdout as AsyncIterable<Buffer>) {
+      give('reader')
+      yield piece
+      give('ffmpeg')
+    }
+  }
   async function* readSegments(): AsyncGenerator<Segment> {
+    let readToTheEnd = false
     try {
-      yield* groupFragments(readFragments(child.stdout as AsyncIterable<Buffer>), settings)
+      yield* groupFragments(readFragments(readOutput()), settings)
+      readToTheEnd = true
     } catch (error) {
       if (!(error instanceof BadFragmentedMp4)) throw error
       failed.resolve({ reason: 'unreadable-output', detail: error.message })
-      await child.stop()
     } finally {
-      judgeExit(await child.exit)
-      await fed
-      finished.resolve()
+      judgeExit(readToTheEnd ? await child.exit : await child.stop())
     }
   }
 
   let stopped: Promise<void> | undefined
   const stop = () => {
     stopped ??= (async () => {
-      input.destroy()
-      await fed
-      stdin.end()
-      const limit = setTimeout(() => void child.stop(), FLUSH_TIMEOUT_MS)
+      stopAsked.resolve()
+      turnSinceMs = performance.now()
+      const watch = setInterval(() => {
+        const limitMs = turn === 'ffmpeg' ? FLUSH_TIMEOUT_MS : READER_TIMEOUT_MS
+        if (performance.now() - turnSinceMs > limitMs) void child.stop()
+      }, 250)
       await child.exit
-      clearTimeout(limit)
+      clearInterval(watch)
     })()
     return stopped
   }
@@ -123,7 +142,10 @@ export function startSegmenter(chunks: AsyncIterable<Buffer>, settings: Segmente
     pid: child.pid,
     failed: failed.promise,
     stop,
-    [Symbol.asyncDispose]: stop,
+    // Leaving the scope without `stop()` gives up what nobody has read.
+    [Symbol.asyncDispose]: async () => {
+      await child.stop()
+    },
   }
 }
 
