@@ -53,7 +53,7 @@ export interface Api {
   schemas: Record<string, Schema>
 }
 
-export type ApiName = 'calendar' | 'drive' | 'meet' | 'iam' | 'oauth2'
+type ApiName = 'calendar' | 'drive' | 'meet' | 'iam' | 'oauth2'
 
 /** One method of one API, ready to be matched against a request. */
 export interface Method {
@@ -86,21 +86,23 @@ const documents: [ApiName, ErrorFamily, string][] = [
 ]
 
 /** Every method of every API that the sandbox knows, as Google's discovery documents describe them. */
-export const methods: readonly Method[] = []
+const methods: Method[] = []
+
+const scopes = new Set(['openid', 'email', 'profile'])
 
 /** Every OAuth scope that Google would recognise in these APIs. */
-export const knownScopes: ReadonlySet<string> = new Set(['openid', 'email', 'profile'])
+export const knownScopes: ReadonlySet<string> = scopes
 
 for (const [name, family, file] of documents) {
   const document = JSON.parse(
     readFileSync(new URL(`./discovery/${file}`, import.meta.url), 'utf8'),
   ) as ApiDocument
   const api: Api = { name, family, schemas: document.schemas }
-  for (const scope of Object.keys(document.auth?.oauth2.scopes ?? {})) (knownScopes as Set<string>).add(scope)
-  for (const method of methodsOf(document)) (methods as Method[]).push(compile(api, document, method))
+  for (const scope of Object.keys(document.auth?.oauth2.scopes ?? {})) scopes.add(scope)
+  for (const method of methodsOf(document)) methods.push(compile(api, document, method))
 }
 // Literal paths before parameters, so that files/generateIds is not read as a file id.
-;(methods as Method[]).sort((a, b) => literalLength(b) - literalLength(a))
+methods.sort((a, b) => literalLength(b) - literalLength(a))
 
 function methodsOf(resource: ResourceDocument): MethodDocument[] {
   return [

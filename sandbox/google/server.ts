@@ -64,6 +64,8 @@ const defaultScopes = [
   'drive.meet.readonly',
 ].map(scope)
 
+const clientGone = new Set<string | undefined>(['ERR_STREAM_PREMATURE_CLOSE', 'ECONNRESET', 'EPIPE'])
+
 /** Starts the sandbox and resolves when it listens. */
 export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox> {
   const { host = '127.0.0.1', port = 0, domain = 'clinica.example', nowMs = Date.now } = options
@@ -88,8 +90,7 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
   const server = createServer((request, response) => {
     dispatch(world, request, response).catch((error: unknown) => {
       // A reader that went away in the middle of a download ends its connection, and nothing else.
-      if ((error as NodeJS.ErrnoException).code !== 'ERR_STREAM_PREMATURE_CLOSE')
-        world.timers.failures.push(error)
+      if (!clientGone.has((error as NodeJS.ErrnoException).code)) world.timers.failures.push(error)
       response.destroy()
     })
   })

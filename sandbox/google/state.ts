@@ -13,7 +13,7 @@ export interface Mail {
 }
 
 /** One request as it came, for tests that count calls. */
-export interface RequestRecord {
+interface RequestRecord {
   service: string
   method: string
   status: number | 'cut' | 'hang'

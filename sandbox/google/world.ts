@@ -53,7 +53,7 @@ export interface Answer {
   stream?: (response: ServerResponse) => Promise<void>
 }
 
-export type Handler = (call: Call) => Answer | Promise<Answer>
+type Handler = (call: Call) => Answer | Promise<Answer>
 export type Handlers = Record<string, Handler>
 
 /** A text parameter, or `undefined` when it was not sent. */

@@ -66,7 +66,7 @@ export function contentPath(world: World, fileId: string): string {
  * A file by id; also the folders nobody makes: the root of the caller's own Drive (`root`) and that of a shared drive,
  * whose id is the drive's own.
  */
-export function findFile(call: Call, id: string): StoredFile | undefined {
+function findFile(call: Call, id: string): StoredFile | undefined {
   const { caller, world } = call
   const stored = world.state.files.get(id)
   if (stored) return stored
