@@ -36,7 +36,7 @@ export type JoinResult =
   | { kind: 'joined'; at: Date; knocks: number; signals: readonly string[] }
   | { kind: 'not_joined'; ending: Ending; why: string; knocks: number; artefacts: Artefacts | null }
 
-const BETWEEN_LOOKS_MS = 1_000
+const BETWEEN_LOOKS_MS = 500
 const FROZEN_MS = 30_000
 const LOAD_AGAIN_MS = 2_000
 const LEAVE_LIMIT_MS = 6_000
@@ -170,11 +170,14 @@ async function walk(visit: Visit, signedIn: SignedIn, account: number | undefine
   }
 }
 
+const AFTER_A_KNOCK: readonly ScreenKind[] = ['waiting_room', 'denied', 'lobby_timeout']
+
+/** A knock counts when its waiting room is seen, or its answer where that came between two looks. */
 function enterScreen({ memory, onState }: Visit, kind: ScreenKind, now: number): void {
-  if (kind !== 'waiting_room' || memory.knockedAt !== null) return
+  if (!AFTER_A_KNOCK.includes(kind) || memory.knockedAt !== null) return
   memory.knockedAt = now
   memory.knocks += 1
-  onState('waiting_room')
+  if (kind === 'waiting_room') onState('waiting_room')
 }
 
 function noteLanguage({ language, log }: Visit, { lang }: Snapshot): true {

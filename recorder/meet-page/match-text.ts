@@ -1,7 +1,20 @@
 // How Meet's words are compared: folded alike on both sides, and only as whole phrases.
 
+// A page shows the same words at every look; folding them is most of the work of naming a screen.
+const folded = new Map<string, string>()
+const MOST_FOLDED = 1_000
+
 /** Lower case, accents stripped, typographic quotes and dashes folded, white space single. */
 export function normalise(text: string): string {
+  const known = folded.get(text)
+  if (known !== undefined) return known
+  if (folded.size >= MOST_FOLDED) folded.clear()
+  const made = fold(text)
+  folded.set(text, made)
+  return made
+}
+
+function fold(text: string): string {
   return text
     .normalize('NFD')
     .replace(/\p{Mn}/gu, '')
