@@ -6,7 +6,7 @@ import type { Config } from '../config.ts'
 import { GoogleFault, type GoogleService } from './fault.ts'
 
 /** Claims of an assertion for the token endpoint; times in seconds since the epoch. */
-export interface Claims {
+interface Claims {
   iss: string
   sub: string
   scope: string

@@ -27,7 +27,7 @@ export interface MeetingToPut extends MeetingDetails {
   revision?: number
 }
 
-export interface PutEvent {
+interface PutEvent {
   eventId: string
   /** `https://meet.google.com/abc-mnop-xyz` */
   joinUrl: string
@@ -37,7 +37,7 @@ export interface PutEvent {
   etag: string
 }
 
-export interface Attachment {
+interface Attachment {
   /** The file's `webViewLink` (google-apis.md §1.9). */
   fileUrl: string
   title: string

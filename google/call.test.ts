@@ -7,14 +7,17 @@ import { hurriedClock, openTestGoogle, type TestGoogle } from './test-google.ts'
 const meetingId = '6f1c7f0e-3c55-4f0e-9a52-6f7f3f1e2a10'
 const eventId = eventIdFor(meetingId)
 
-const put = (at: TestGoogle) =>
-  at.google.calendar.putEvent({
-    meetingId,
-    topic: 'Junta',
-    start: new Date('2026-12-01T15:00:00Z'),
-    end: new Date('2026-12-01T16:00:00Z'),
-    participants: [],
-  })
+const put = (at: TestGoogle, signal?: AbortSignal) =>
+  at.google.calendar.putEvent(
+    {
+      meetingId,
+      topic: 'Junta',
+      start: new Date('2026-12-01T15:00:00Z'),
+      end: new Date('2026-12-01T16:00:00Z'),
+      participants: [],
+    },
+    signal,
+  )
 
 const cancelFault = (at: TestGoogle, signal?: AbortSignal) =>
   at.google.calendar.cancelEvent(eventId, signal).then(
@@ -125,6 +128,17 @@ test('a caller that aborts gets its own reason back', async () => {
   const reason = new Error('the process stops')
   stop.abort(reason)
   expect(await cancelled).toBe(reason)
+})
+
+test('a call aborted while its token is on the way hurts no other call', async () => {
+  const at = await openTestGoogle()
+  const stop = new AbortController()
+  const aborted = put(at, stop.signal)
+  stop.abort(new Error('the process stops'))
+  await expect(aborted).rejects.toThrow('the process stops')
+  // The token arrives for a call that is over; what its request does then must not bring the process down.
+  await put(at)
+  expect(at.asked('events.insert')).toBe(1)
 })
 
 test('a token revoked before its time is replaced once and the call goes on', async () => {

@@ -54,6 +54,7 @@ export function createCalls(
   }
 
   return async (call, send) => {
+    call.signal?.throwIfAborted()
     const timeoutMs = call.timeoutMs ?? settings.timeoutMs
     const deadlineMs = clock.now() + timeoutMs
     const limit = AbortSignal.timeout(timeoutMs)

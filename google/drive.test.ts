@@ -86,9 +86,15 @@ test('an upload cut off in the middle is finished by another process from what w
   await expect(first).rejects.toThrow('the machine died')
   const puts = at.asked('upload.put')
   const [state] = kept
-  const done = await at.another().drive.upload({ ...upload, state: state ?? undefined })
+  const seen: number[] = []
+  const done = await at.another().drive.upload({
+    ...upload,
+    state: state ?? undefined,
+    onProgress: ({ sentBytes }) => seen.push(sentBytes),
+  })
   expect(done.fileId).toBe(state?.fileId)
   await expectWhole(at, done.fileId, bytes)
+  expect(seen[0]).toBe(2 * MEBIBYTE)
   // One question and at most the two chunks that were missing: nothing is sent twice.
   expect(at.asked('upload.put') - puts).toBeLessThanOrEqual(3)
   expect(kept).toHaveLength(1)

@@ -36,7 +36,7 @@ export interface DriveUpload {
   chunkBytes?: number
 }
 
-export interface StoredInDrive {
+interface StoredInDrive {
   fileId: string
   /** The link a person opens. */
   webViewLink: string

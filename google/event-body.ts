@@ -43,7 +43,7 @@ export function eventIdFor(meetingId: string, revision = 0): string {
 }
 
 /** The description with the notice of recording, in Spanish and English, after the organizer's own words. */
-export function withNotice(description: string | undefined): string {
+function withNotice(description: string | undefined): string {
   const own = description?.trim()
   return own ? `${own}\n\n${RECORDING_NOTICE}` : RECORDING_NOTICE
 }

@@ -3,7 +3,7 @@ import type { Log } from '../log.ts'
 import type { Call, CallGoogle } from './call.ts'
 import { GoogleFault } from './fault.ts'
 
-export type AccessType = 'OPEN' | 'TRUSTED' | 'RESTRICTED'
+type AccessType = 'OPEN' | 'TRUSTED' | 'RESTRICTED'
 
 export interface SpaceWish {
   /** `abc-mnop-xyz` */
@@ -15,7 +15,7 @@ export interface SpaceWish {
   autoRecording: boolean
 }
 
-export interface ConfiguredSpace {
+interface ConfiguredSpace {
   /** Canonical name `spaces/…`, the one to keep: a code can be given to another space. Null when Meet refused to say. */
   spaceName: string | null
   /** Who joins without knocking now, as far as Meet tells. */

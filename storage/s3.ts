@@ -19,7 +19,7 @@ import { StorageFault } from './fault.ts'
 import { untilAborted, withinWallClock } from './patience.ts'
 import { uploadFile, wrongBytes } from './upload.ts'
 
-export interface PutOptions {
+interface PutOptions {
   contentType: string
   /** SHA-256 in hex, kept with the object as metadata. Of a buffer it is worked out here when absent. */
   sha256?: string
