@@ -99,6 +99,17 @@ describe('an answer of the sandbox', () => {
   })
 })
 
+test('a defect of the sandbox is told as one, with the field and the method', async () => {
+  await ask('POST', events, { id: 'de001', start, end })
+  const stored = google.state.events.get('agenda@clinica.example/de001')
+  if (!stored) throw new Error('The event is not in the state')
+  stored.resource.colour = 'red'
+  const answer = await ask('GET', `${events}/de001`)
+  expect(answer.status).toBe(500)
+  expect(answer.text).toContain('Sandbox defect in calendar.events.get')
+  expect(answer.text).toContain('colour')
+})
+
 describe('the methods of Google', () => {
   test.each([
     ['GET', '/drive/v3/files/generateIds', 'drive.files.generateIds', {}],

@@ -242,6 +242,13 @@ describe('mails', () => {
     expect(sent()).toEqual([`invitation ${patient.email}`])
   })
 
+  test('do not go to the organizer among the guests', async () => {
+    const attendees = [{ email: 'agenda@clinica.example' }, bot]
+    const event = await insert({ attendees }, { sendUpdates: 'all' })
+    expect(sent()).toEqual([`invitation ${bot.email}`])
+    expect(event.attendees?.[0]).toMatchObject({ organizer: true, self: true })
+  })
+
   test('invite the new, update the kept, cancel the dropped', async () => {
     await insert({ id: 'ma001', attendees: [bot, patient] })
     await patch('ma001', { attendees: [bot, { email: 'otro@mail.example' }] }, { sendUpdates: 'all' })
