@@ -42,7 +42,7 @@ async function main(config: Config): Promise<void> {
   await jobs.work('copy-to-drive', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
     copyToDrive(deps, recordingId, AbortSignal.any([stopping.signal, job.signal])),
   )
-  log.info({ slots: config.recorder.slots }, 'recorder ready')
+  process.stdout.write(`Testigo's recorder ${name} is ready, ${config.recorder.slots} at once\n`)
 
   const signal = await untilStop
   log.info({ signal }, 'recorder stops')

@@ -13,7 +13,7 @@ import type { Progress } from './demo-progress.ts'
 /** What `GET /v1/meetings/{id}/recording` answers, as far as the demo shows it. */
 export interface RecordingView {
   status: string
-  ending: { code: string; sentence: { en: string; es: string } } | null
+  ending: { word: string; en: string; es: string } | null
   durationMs: number | null
   sizeBytes: number | null
   sha256: string | null

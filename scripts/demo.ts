@@ -89,10 +89,10 @@ async function demo(options: DemoOptions): Promise<boolean> {
     PORT: options.once ? '0' : (process.env.PORT ?? '0'),
   }
   const api = opened.use(
-    await startService('api/main.ts', env, { ready: /listening.*?(http:\/\/[^\s"]+)/i, signal: stop.signal }),
+    await startService('api/main.ts', env, { ready: /listens on (http:\/\/[^\s"]+)/i, signal: stop.signal }),
   )
   const recorder = opened.use(
-    await startService('recorder/main.ts', env, { ready: /recorder ready/, signal: stop.signal }),
+    await startService('recorder/main.ts', env, { ready: /recorder .* is ready/, signal: stop.signal }),
   )
   const apiUrl = api.match[1] ?? ''
   const died = Promise.race([api.died, recorder.died])
@@ -160,7 +160,7 @@ function report(
   apiUrl: string,
 ): void {
   progress.step(
-    `${view.status}${view.ending ? `: ${view.ending.sentence.en}` : ''} ${((view.durationMs ?? 0) / 1000).toFixed(1)} s, ${((view.sizeBytes ?? 0) / 1e6).toFixed(1)} MB`,
+    `${view.status}${view.ending ? `: ${view.ending.en}` : ''} ${((view.durationMs ?? 0) / 1000).toFixed(1)} s, ${((view.sizeBytes ?? 0) / 1e6).toFixed(1)} MB`,
   )
   for (const [name, check] of Object.entries(view.checks ?? {}))
     progress.step(`  ${check.ok ? 'ok  ' : 'FAIL'} ${name}: ${check.detail}`)

@@ -11,8 +11,8 @@ import { type ServiceProcess, startService } from './service-process.ts'
 const root = join(import.meta.dirname, '..')
 const WATCHED = ['api', 'db', 'google', 'recorder', 'storage', 'config.ts', 'log.ts', 'clock.ts']
 const SERVICES = [
-  { entry: 'api/main.ts', ready: /listening.*?(http:\/\/[^\s"]+)/i },
-  { entry: 'recorder/main.ts', ready: /recorder ready/ },
+  { entry: 'api/main.ts', ready: /listens on (http:\/\/[^\s"]+)/i },
+  { entry: 'recorder/main.ts', ready: /recorder .* is ready/ },
 ]
 const SETTLE_MS = 300
 

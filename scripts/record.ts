@@ -1,5 +1,4 @@
 // Records one call now: no database, no S3, no Google API.
-import { createHash } from 'node:crypto'
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join, resolve } from 'node:path'
@@ -9,8 +8,8 @@ import { readConfig, SettingsRefused } from '../config.ts'
 import { ENDINGS, type Ending } from '../db/endings.ts'
 import { createLog } from '../log.ts'
 import { borrowProfile, NoBotProfile } from '../recorder/bot-profile.ts'
-import { checkContent } from '../recorder/capture/content-checks.ts'
 import { joinSegments } from '../recorder/capture/join-segments.ts'
+import { checkRecording } from '../recorder/check-recording.ts'
 import { botProfileDir, planVisit } from '../recorder/record-attempt.ts'
 import { type VisitOutcome, visitCall } from '../recorder/visit-call.ts'
 
@@ -120,15 +119,15 @@ async function record(options: RecordOptions): Promise<{ code: number }> {
           kept.mediaMs += segment.durationMs
         }
       },
-      people: async change =>
-        say({ state: 'recording', person: change }, `${change.name ?? 'somebody'} ${change.kind}`),
+      people: async ({ name, change, at }) =>
+        say({ state: 'recording', person: { name, change, at } }, `${name} ${change}`),
     },
     { clock: systemClock, log, signal: stop.signal },
   )
   if (kept.media.length === 0) {
-    const evidence = await keepEvidence(outcome, options.out)
+    const artefacts = await keepArtefacts(outcome, options.out)
     say(
-      { ending: outcome.ending, durationMs: 0, file: null, checks: null, ...evidence },
+      { ending: outcome.ending, durationMs: 0, file: null, checks: null, ...artefacts },
       `${ENDINGS[outcome.ending].en}${outcome.detail ? ` (${outcome.detail})` : ''}`,
     )
     return { code: exitCode(outcome) }
@@ -136,7 +135,7 @@ async function record(options: RecordOptions): Promise<{ code: number }> {
   say({ state: 'finishing' }, 'making the video')
   await mkdir(dirname(options.out), { recursive: true })
   await joinSegments([{ init: kept.init, media: kept.media }], options.out)
-  const { durationMs, checks } = await checkContent(options.out, {
+  const { durationMs, checks } = await checkRecording(options.out, {
     expectedDurationMs: kept.mediaMs,
     lobbyMs: outcome.notInCallMs,
   })
@@ -175,14 +174,19 @@ function exitCode({ ending, admittedAt }: VisitOutcome): number {
 }
 
 /** What the bot last saw, beside the place where the recording would be. */
-async function keepEvidence(outcome: VisitOutcome, out: string): Promise<{ artefacts?: string[] }> {
-  if (!outcome.evidence) return {}
-  const id = createHash('sha256').update(outcome.evidence.html).digest('hex').slice(0, 8)
-  const files = [`${out}.${id}.png`, `${out}.${id}.html`] as const
+async function keepArtefacts({ artefacts }: VisitOutcome, out: string): Promise<{ artefacts?: string[] }> {
+  if (!artefacts) return {}
   await mkdir(dirname(out), { recursive: true })
-  await writeFile(files[0], outcome.evidence.screenshot)
-  await writeFile(files[1], outcome.evidence.html)
-  return { artefacts: [...files] }
+  const kept: string[] = []
+  for (const [suffix, content] of [
+    ['png', artefacts.screenshot],
+    ['html', artefacts.html],
+  ] as const) {
+    if (content === null) continue
+    kept.push(`${out}.${suffix}`)
+    await writeFile(`${out}.${suffix}`, content)
+  }
+  return { artefacts: kept }
 }
 
 try {

@@ -51,7 +51,7 @@ export async function startService(
     let seen = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
-        if (stream === child.stderr || !seen) process.stderr.write(text)
+        process.stderr.write(text)
         seen = (seen + text).slice(-20_000)
         const found = seen.match(ready)
         if (found) resolve(found)
