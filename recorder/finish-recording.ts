@@ -17,12 +17,12 @@ import {
   type Recording,
   type Segment,
 } from '../db/recordings.ts'
-import { type ContentChecks, recordings } from '../db/schema.ts'
+import { recordings } from '../db/schema.ts'
 import type { Log } from '../log.ts'
 import { videoKey } from '../storage/object-names.ts'
 import type { Store } from '../storage/s3.ts'
-import { checkContent } from './capture/content-checks.ts'
 import { joinSegments } from './capture/join-segments.ts'
+import { checkRecording } from './check-recording.ts'
 
 export interface FinishDeps {
   config: Config
@@ -55,7 +55,7 @@ export async function finishRecording(
     log.info({ status: found?.recording.status }, 'nothing to finish')
     return
   }
-  const { recording, meeting } = found
+  const { recording } = found
   const workDir = join(config.dataDir, 'work', `finish-${recordingId}`)
   await rm(workDir, { recursive: true, force: true })
   await mkdir(workDir, { recursive: true })
@@ -63,21 +63,17 @@ export async function finishRecording(
     const startedAt = clock.now()
     const parts = await fetchParts(db, store, recordingId, workDir, signal)
     const file = join(workDir, 'recording.mp4')
-    await joinSegments(
-      parts.map(part => ({ init: part.init, media: part.media })),
-      file,
-    )
-    const checks = await check(file, parts)
+    await joinSegments(parts, file, { signal })
+    const { durationMs, checks } = await checkRecording(file, expectationOf(parts, signal))
     const sha256 = await hashFile(file)
     const { size } = await stat(file)
     const key = videoKey({
       prefix: config.storage.prefix,
       organizationId: recording.organizationId,
       recordingId,
-      startsAt: meeting.startsAt,
     })
     await store.put(key, { file }, { contentType: 'video/mp4', sha256, signal })
-    const whole = parts.length === 1 && Object.values(checks.checks).every(result => result.ok)
+    const whole = parts.length === 1 && Object.values(checks).every(result => result.ok)
     await db.transaction(async tx => {
       const drive = config.google.driveFolder !== undefined
       await moveRecording(tx, recordingId, whole ? 'available' : 'partial', {
@@ -86,8 +82,8 @@ export async function finishRecording(
           s3Key: key,
           sha256,
           sizeBytes: size,
-          durationMs: checks.durationMs,
-          checks: checks.checks,
+          durationMs,
+          checks,
           availableAt: new Date(clock.now()),
           driveStatus: drive ? 'pending' : 'none',
         },
@@ -95,10 +91,7 @@ export async function finishRecording(
       })
       if (drive) await jobs.send(tx, 'copy-to-drive', { recordingId }, { key: recordingId })
     })
-    log.info(
-      { tookMs: clock.now() - startedAt, durationMs: checks.durationMs, sizeBytes: size, whole },
-      'recording available',
-    )
+    log.info({ tookMs: clock.now() - startedAt, durationMs, sizeBytes: size, whole }, 'recording available')
     if (!config.storage.keepSegments) await removeSegments({ db, store, log, clock }, recording)
   } finally {
     await rm(workDir, { recursive: true, force: true })
@@ -151,14 +144,10 @@ async function fetchParts(
   return parts
 }
 
-async function check(
-  file: string,
-  parts: readonly Part[],
-): Promise<{ durationMs: number; checks: ContentChecks }> {
+function expectationOf(parts: readonly Part[], signal: AbortSignal) {
   const expectedDurationMs = parts.reduce((sum, part) => sum + part.mediaMs, 0)
   const lobbyMs = parts.reduce((sum, part) => sum + part.attempt.notInCallMs, 0)
-  const { durationMs, checks } = await checkContent(file, { expectedDurationMs, lobbyMs })
-  return { durationMs, checks }
+  return { expectedDurationMs, lobbyMs, signal }
 }
 
 /** SHA-256 of a file, in hexadecimal. */

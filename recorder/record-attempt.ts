@@ -21,8 +21,9 @@ import { artefactKey } from '../storage/object-names.ts'
 import type { Store } from '../storage/s3.ts'
 import { borrowProfile, NoBotProfile } from './bot-profile.ts'
 import { splitShellWords } from './chromium-args.ts'
+import type { Artefacts } from './meet-page/meet-page.ts'
 import { openSegmentStore } from './store-segments.ts'
-import { type Evidence, type Visit, type VisitOutcome, visitCall } from './visit-call.ts'
+import { type Visit, type VisitOutcome, visitCall } from './visit-call.ts'
 
 interface Deps {
   config: Config
@@ -54,7 +55,7 @@ export async function recordAttempt(deps: Deps, attemptId: string): Promise<Endi
     log.error({ error }, 'the attempt met an error it does not know')
     outcome = { ending: 'recorder_error', endedAt: new Date(clock.now()), notInCallMs: 0 }
   }
-  const artefacts = outcome.evidence ? await keepEvidence(deps, attempt, outcome.evidence) : []
+  const artefacts = outcome.artefacts ? await keepArtefacts(deps, attempt, outcome.artefacts) : []
   await db.transaction(tx =>
     closeAttempt(tx, attemptId, outcome.ending, outcome.endedAt, artefacts, Math.round(outcome.notInCallMs)),
   )
@@ -103,7 +104,8 @@ async function visit(
           await db.transaction(tx => markAdmitted(tx, attempt.id, admittedAt, actor))
         },
         segment: segment => segments.take(segment),
-        people: change => notePresence(db, of, change),
+        people: ({ personKey, name, change, at }) =>
+          notePresence(db, of, { personKey, name, kind: change, at }),
       },
       { clock, log, signal: AbortSignal.any([deps.signal, stop.signal]) },
     )
@@ -167,23 +169,23 @@ async function keepBeating(
   }
 }
 
-async function keepEvidence(
-  { store, config, log, clock }: Deps,
+async function keepArtefacts(
+  { store, config, log }: Deps,
   attempt: AttemptRow,
-  evidence: Evidence,
+  { screenshot, html, at, screen }: Artefacts,
 ): Promise<Artefact[]> {
-  const takenAt = new Date(clock.now()).toISOString()
   const pieces = [
-    { kind: 'screenshot', name: 'screen.png', body: evidence.screenshot, contentType: 'image/png' },
+    { kind: 'screenshot', name: 'screen.png', body: screenshot, contentType: 'image/png' },
     {
       kind: 'html',
       name: 'page.html',
-      body: Buffer.from(evidence.html),
+      body: html && Buffer.from(html),
       contentType: 'text/html; charset=utf-8',
     },
   ] as const
   const kept: Artefact[] = []
   for (const { kind, name, body, contentType } of pieces) {
+    if (!body) continue
     const key = artefactKey({
       prefix: config.storage.prefix,
       organizationId: attempt.organizationId,
@@ -193,7 +195,7 @@ async function keepEvidence(
     })
     try {
       await store.put(key, body, { contentType })
-      kept.push({ kind, key, takenAt, screen: evidence.screen })
+      kept.push({ kind, key, takenAt: at.toISOString(), screen })
     } catch (error) {
       log.error({ error, key }, 'an artefact could not be kept')
     }
@@ -225,10 +227,10 @@ export function planVisit(
   const { email, guest, name, language } = config.bot
   return {
     url: meeting.joinUrl,
-    as: guest ? { kind: 'guest', name } : { kind: 'signed_in', email },
+    as: guest ? { kind: 'guest', name } : { kind: 'signed_in', email: email ?? '' },
     language,
     scheduledStart: meeting.startsAt,
-    scheduledEnd: meeting.endsAt,
+    sawPeopleBefore: false,
     waitingRoomMs: limits.waitingRoomSeconds * 1000,
     giveUpAt: meeting.endsAt,
     hardStopAt,

@@ -4,18 +4,22 @@ import type { Log } from '../log.ts'
 import { BrowserDidNotStart, type BrowserSettings, launchBrowser, type RecorderBrowser } from './browser.ts'
 import { type Segment, startSegmenter } from './capture/segmenter.ts'
 import { startTabCapture, type TabCaptureSettings } from './capture/tab-capture.ts'
-import { type JoinIdentity, joinCall } from './meet-page/join-call.ts'
-import { openMeetPage } from './meet-page/meet-page.ts'
-import { type PeopleChange, watchCall } from './meet-page/watch-call.ts'
+import { joinCall } from './meet-page/join-call.ts'
+import type { JoinAs } from './meet-page/join-steps.ts'
+import { type Artefacts, type MeetPage, openMeetPage } from './meet-page/meet-page.ts'
+import type { PeopleChange } from './meet-page/people.ts'
+import { watchCall } from './meet-page/watch-call.ts'
 import type { LeaveLimits } from './meet-page/when-to-leave.ts'
 
 /** What a visit needs to know; nothing of it changes during the visit. */
 export interface Visit {
   url: string
-  as: JoinIdentity
+  as: JoinAs
   language: 'en' | 'es'
-  scheduledStart: Date
-  scheduledEnd: Date
+  /** Null for a call without a schedule. */
+  scheduledStart: Date | null
+  /** An earlier attempt has already met somebody. */
+  sawPeopleBefore: boolean
   /** How long one knock waits; then the bot knocks again until `giveUpAt`. */
   waitingRoomMs: number
   giveUpAt: Date
@@ -35,12 +39,6 @@ export interface VisitSink {
   people(change: PeopleChange): Promise<void>
 }
 
-export interface Evidence {
-  screenshot: Buffer
-  html: string
-  screen: string
-}
-
 export interface VisitOutcome {
   ending: Ending
   detail?: string
@@ -48,142 +46,205 @@ export interface VisitOutcome {
   endedAt: Date
   /** Captured time that showed something else than the call. */
   notInCallMs: number
-  evidence?: Evidence
+  artefacts?: Artefacts
 }
 
 const CLOSE_LIMIT_MS = 60_000
+const LEAVE_LIMIT_MS = 8_000
+const PAGE_LOAD_MS = 60_000
+const UNKNOWN_SCREEN_MS = 30_000
+const FROZEN_MS = 20_000
+/** Meet's own attempts to reconnect get this long before the bot loads the page anew. */
+const CONNECTION_LOST_MS = 60_000
+const WATCH_EVERY_MS = 1_000
+
+interface Context {
+  clock: Clock
+  log: Log
+  signal: AbortSignal
+}
 
 /**
  * One visit to one call, from the first page to the last segment: join, record, watch, leave. Every expected way to
  * end is an ending; only faults of our own throw.
- * @param signal aborted when the visit must end early (`left_by_request` or `recorder_stopped`, by its reason)
+ * @param signal aborted when the visit must end early; the reason is the ending
  */
-export async function visitCall(
-  visit: Visit,
-  sink: VisitSink,
-  { clock, log, signal }: { clock: Clock; log: Log; signal: AbortSignal },
-): Promise<VisitOutcome> {
-  const over = (ending: Ending, more: Partial<VisitOutcome> = {}): VisitOutcome => ({
-    endedAt: new Date(clock.now()),
-    notInCallMs: 0,
-    ...more,
-    ending,
-  })
+export async function visitCall(visit: Visit, sink: VisitSink, context: Context): Promise<VisitOutcome> {
+  const { clock, log, signal } = context
+  const telling = tellInOrder()
   let browser: RecorderBrowser
   try {
     browser = await launchBrowser(visit.browser)
   } catch (error) {
     if (!(error instanceof BrowserDidNotStart)) throw error
     log.error({ error, reason: error.reason }, 'the browser did not start')
-    return over('browser_died', { detail: error.message })
+    return { ending: 'browser_died', detail: error.message, endedAt: new Date(clock.now()), notInCallMs: 0 }
   }
   await using _ = browser
-  const page = openMeetPage(browser.page, { language: visit.language, clock, log })
-  const browserDied = browser.closed.then(closed => over('browser_died', { detail: closed.detail }))
-
+  using page = openMeetPage(browser.page, { language: visit.language, clock, log })
   const joined = await Promise.race([
-    browserDied,
+    browser.closed,
+    telling.failed,
     joinCall(page, {
       url: visit.url,
       as: visit.as,
-      waitingRoomMs: visit.waitingRoomMs,
+      language: visit.language,
+      limits: {
+        pageLoadMs: PAGE_LOAD_MS,
+        waitingRoomMs: visit.waitingRoomMs,
+        unknownScreenMs: UNKNOWN_SCREEN_MS,
+      },
       giveUpAt: visit.giveUpAt,
       clock,
       log,
       signal,
-      onState: state => sink.state(state),
+      onState: state => {
+        if (state !== 'in_call') telling.tell(() => sink.state(state))
+      },
     }),
   ])
-  if ('ending' in joined)
-    return 'endedAt' in joined
-      ? joined
-      : over(abortEnding(signal) ?? joined.ending, joined.evidence ? { evidence: joined.evidence } : {})
-  return recordUntilOver(visit, sink, {
-    clock,
-    log,
-    signal,
+  const endedAt = new Date(clock.now())
+  if ('reason' in joined) return { ending: 'browser_died', detail: joined.detail, endedAt, notInCallMs: 0 }
+  if (joined.kind === 'not_joined') {
+    await telling.done()
+    const { ending, why, artefacts } = joined
+    return {
+      ending: abortEnding(signal) ?? ending,
+      detail: why,
+      endedAt,
+      notInCallMs: 0,
+      ...(artefacts ? { artefacts } : {}),
+    }
+  }
+  const outcome = await recordUntilOver(visit, sink, {
+    ...context,
     browser,
     page,
+    telling,
     admittedAt: joined.at,
-    over,
-    browserDied,
   })
+  await telling.done()
+  return outcome
 }
 
-interface InCall {
-  clock: Clock
-  log: Log
-  signal: AbortSignal
+interface InCall extends Context {
   browser: RecorderBrowser
-  page: ReturnType<typeof openMeetPage>
+  page: MeetPage
+  telling: Telling
   admittedAt: Date
-  over: (ending: Ending, more?: Partial<VisitOutcome>) => VisitOutcome
-  browserDied: Promise<VisitOutcome>
 }
 
 async function recordUntilOver(visit: Visit, sink: VisitSink, call: InCall): Promise<VisitOutcome> {
-  const { clock, log, page, admittedAt, over } = call
+  const { clock, log, page, admittedAt, telling } = call
   await using capture = await startTabCapture(call.browser, visit.capture)
   await using segmenter = startSegmenter(capture.chunks, {
     segmentSeconds: visit.segmentSeconds,
     startedAtMs: capture.startedAt,
     audioBitrate: visit.capture.audioBitsPerSecond,
   })
-  await sink.recording(admittedAt)
-  log.info({ admittedAt, captureStartedAt: new Date(capture.startedAt) }, 'recording')
+  telling.tell(() => sink.recording(admittedAt))
+  log.info({ admittedAt, captureAfterMs: Math.round(capture.startedAt - admittedAt.getTime()) }, 'recording')
 
-  const stopWatching = new AbortController()
+  const watching = new AbortController()
+  const outside = stopwatch(clock)
   const stored = storeAll(segmenter.segments, sink)
-  let notInCallMs = 0
   const watched = watchCall(page, {
     scheduledStart: visit.scheduledStart,
-    scheduledEnd: visit.scheduledEnd,
     hardStopAt: visit.hardStopAt,
-    limits: visit.leave,
-    admittedAt,
+    sawPeopleBefore: visit.sawPeopleBefore,
+    ownName: visit.as.kind === 'guest' ? visit.as.name : null,
+    limits: {
+      ...visit.leave,
+      unknownScreenMs: UNKNOWN_SCREEN_MS,
+      frozenMs: FROZEN_MS,
+      connectionLostMs: CONNECTION_LOST_MS,
+      pollMs: WATCH_EVERY_MS,
+    },
     clock,
     log,
-    signal: AbortSignal.any([call.signal, stopWatching.signal]),
-    onPeople: change => sink.people(change),
-    onNotInCall: ms => {
-      notInCallMs += ms
-    },
+    signal: AbortSignal.any([call.signal, watching.signal]),
+    onPeople: change => telling.tell(() => sink.people(change)),
+    onScreen: screen => outside.run(screen !== 'in_call'),
+  })
+  const over = (ending: Ending, detail: string, artefacts: Artefacts | null = null) => ({
+    ending,
+    detail,
+    artefacts,
   })
   const first = await Promise.race([
-    watched.then(verdict =>
-      over(
-        abortEnding(call.signal) ?? verdict.ending,
-        verdict.evidence ? { evidence: verdict.evidence } : {},
-      ),
-    ),
-    call.browserDied,
+    watched.then(({ ending, why, artefacts }) => over(abortEnding(call.signal) ?? ending, why, artefacts)),
+    call.browser.closed.then(({ detail }) => over('browser_died', detail)),
     capture.failed.then(({ reason, detail }) =>
-      over(
-        reason === 'renderer-crashed' || reason === 'browser-gone' || reason === 'tab-gone'
-          ? 'browser_died'
-          : 'capture_failed',
-        { detail },
-      ),
+      over(BROWSER_FAULTS.has(reason) ? 'browser_died' : 'capture_failed', detail),
     ),
-    segmenter.failed.then(({ detail }) => over('capture_failed', { detail })),
+    segmenter.failed.then(({ detail }) => over('capture_failed', detail)),
+    telling.failed,
     stored.then(
-      () => over('capture_failed', { detail: 'the segments ended before the call' }),
-      (error: unknown) => over('storage_failed', { detail: String(error) }),
+      () => over('capture_failed', 'the segments ended before the call'),
+      (error: unknown) => over('storage_failed', String(error)),
     ),
   ])
-  stopWatching.abort()
+  const endedAt = new Date(clock.now())
+  outside.run(false)
+  watching.abort()
   log.info({ ending: first.ending, detail: first.detail }, 'the visit is over')
   // The picture stops before the bot presses anything, so that the recording ends with the call.
   await closeQuietly(capture.stop(), 'the capture', log)
   await closeQuietly(segmenter.stop(), 'the segmenter', log)
   await closeQuietly(stored, 'storing the last segments', log)
   await closeQuietly(watched, 'watching the call', log)
-  if (first.ending !== 'browser_died') await closeQuietly(page.leave(), 'leaving the call', log)
-  return { ...first, admittedAt, notInCallMs }
+  if (first.ending !== 'browser_died') await closeQuietly(page.leave(LEAVE_LIMIT_MS), 'leaving the call', log)
+  const { ending, detail, artefacts } = first
+  return {
+    ending,
+    detail,
+    admittedAt,
+    endedAt,
+    notInCallMs: outside.totalMs(),
+    ...(artefacts ? { artefacts } : {}),
+  }
 }
+
+const BROWSER_FAULTS: ReadonlySet<string> = new Set(['renderer-crashed', 'browser-gone', 'tab-gone'])
 
 async function storeAll(segments: AsyncIterable<Segment>, sink: VisitSink): Promise<void> {
   for await (const segment of segments) await sink.segment(segment)
+}
+
+interface Telling {
+  /** Does the work after what was told before. */
+  tell(work: () => Promise<void>): void
+  /** Rejects with the first work that failed. Never resolves. */
+  failed: Promise<never>
+  done(): Promise<void>
+}
+
+/** What the page shows is told one after another, however slow the teller is. */
+function tellInOrder(): Telling {
+  const failed = Promise.withResolvers<never>()
+  // Whoever races with it hears of it; before that it must not end the process.
+  failed.promise.catch(() => undefined)
+  let last: Promise<void> = Promise.resolve()
+  return {
+    tell(work) {
+      last = last.then(work)
+      last.catch(failed.reject)
+    },
+    failed: failed.promise,
+    done: () => last,
+  }
+}
+
+function stopwatch(clock: Clock) {
+  let since: number | null = null
+  let sumMs = 0
+  return {
+    run(on: boolean) {
+      if (since !== null) sumMs += clock.now() - since
+      since = on ? clock.now() : null
+    },
+    totalMs: () => sumMs,
+  }
 }
 
 /** An abort carries its ending as its reason. */
