@@ -18,12 +18,8 @@ const DATABASE_AWAY = new Set([
   'CONNECTION_CLOSED',
   'CONNECTION_DESTROYED',
   'CONNECTION_ENDED',
-  // statement_timeout, too_many_connections, shutdown, crash, starting up, deadlock, lock_timeout
+  // statement_timeout, deadlock, lock_timeout
   '57014',
-  '53300',
-  '57P01',
-  '57P02',
-  '57P03',
   '40P01',
   '55P03',
 ])
@@ -67,7 +63,9 @@ export function toProblem(error: unknown): Problem {
 function databaseIsAway(error: unknown): boolean {
   // drizzle wraps the driver's error.
   for (let at = error; at instanceof Error; at = at.cause) {
-    const { code } = at as { code?: unknown }
+    const { code, severity } = at as { code?: unknown; severity?: unknown }
+    // FATAL is what PostgreSQL says when it ends or refuses a connection, whatever the reason.
+    if (severity === 'FATAL' || severity === 'PANIC') return true
     if (typeof code === 'string' && DATABASE_AWAY.has(code)) return true
   }
   return false
