@@ -15,17 +15,29 @@ export interface Sandbox extends AsyncDisposable {
   stop(): Promise<void>
 }
 
+export type Calls = Omit<CreateMeeting, 'code'>
+
 export interface SandboxOptions {
   /** Where keys, profiles and objects are kept. */
   dir: string
   chromiumPath?: string
-  /** What calls are like that are made through the Calendar; settings of `createMeeting`. */
-  calls?: Omit<CreateMeeting, 'code'>
+  /** What calls are like that are made through the Calendar; settings of `createMeeting`, or by the event's title. */
+  calls?: Calls | ((title: string) => Calls)
   /** Picture of each participant. */
   fps?: number
   tileSize?: { width: number; height: number }
   /** Without a signed-in bot account: guests only. */
   signIn?: boolean
+  /** For services on other machines or in other containers; without it everything is on free loopback ports. */
+  network?: SandboxNetwork
+}
+
+export interface SandboxNetwork {
+  /** Name of this machine that the others know it by. */
+  hostName: string
+  ports: { google: number; s3: number; meetWeb: number; control: number }
+  /** Where a person's browser reaches the object store. */
+  publicS3Endpoint: string
 }
 
 const ORGANIZER = 'agenda@clinica.example'
@@ -34,8 +46,9 @@ const UPLOADER = 'archivo@clinica.example'
 const BUCKET = 'testigo'
 const SHARED_DRIVE = '0AGrabacionesUk9PVA'
 
-/** Starts all of it on free loopback ports. Stop it with `stop()` or `await using`. */
+/** Starts all of it, on free loopback ports unless told otherwise. Stop it with `stop()` or `await using`. */
 export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
+  const { network } = options
   await using opened = new AsyncDisposableStack()
   await mkdir(options.dir, { recursive: true })
   const meetWeb = opened.use(
@@ -43,19 +56,29 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       ...(options.chromiumPath ? { chromiumPath: options.chromiumPath } : {}),
       ...(options.fps ? { fps: options.fps } : {}),
       ...(options.tileSize ? { tileSize: options.tileSize } : {}),
+      ...(network
+        ? { host: '0.0.0.0', port: network.ports.meetWeb, controlPort: network.ports.control }
+        : {}),
     }),
   )
   const google = opened.use(
     await startGoogle({
+      // Google's answers name its own address, so it listens under the name that the others use.
+      ...(network ? { host: network.hostName, port: network.ports.google } : {}),
       driveDir: join(options.dir, 'drive'),
       calendarTimeZone: 'America/Bogota',
       sharedDrives: [{ id: SHARED_DRIVE, name: 'Grabaciones', members: { [UPLOADER]: 'fileOrganizer' } }],
-      onConference: ({ code, attendees }) => {
-        meetWeb.createMeeting({ access: 'trusted', invited: attendees, ...options.calls, code })
+      onConference: ({ code, attendees, summary }) => {
+        const calls = typeof options.calls === 'function' ? options.calls(summary) : options.calls
+        meetWeb.createMeeting({ access: 'trusted', invited: attendees, ...calls, code })
       },
     }),
   )
-  const s3 = await startObjectStore({ dir: join(options.dir, 's3'), bucket: BUCKET })
+  const s3 = await startObjectStore({
+    dir: join(options.dir, 's3'),
+    bucket: BUCKET,
+    ...(network ? { host: '0.0.0.0', port: network.ports.s3 } : {}),
+  })
   opened.defer(() => s3.stop())
   const keyFile = join(options.dir, 'service-account.json')
   await writeFile(keyFile, JSON.stringify(google.keyFile), { mode: 0o600 })
@@ -78,13 +101,14 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     TESTIGO_GOOGLE_MEET_URL: google.url,
     TESTIGO_GOOGLE_IAM_URL: google.url,
     TESTIGO_GOOGLE_METADATA_URL: google.url,
-    TESTIGO_S3_ENDPOINT: s3.endpoint,
+    TESTIGO_S3_ENDPOINT: network ? `http://${network.hostName}:${network.ports.s3}` : s3.endpoint,
+    ...(network ? { TESTIGO_S3_PUBLIC_ENDPOINT: network.publicS3Endpoint } : {}),
     TESTIGO_S3_BUCKET: BUCKET,
     AWS_ACCESS_KEY_ID: 'sandbox',
     AWS_SECRET_ACCESS_KEY: 'sandbox',
     TESTIGO_BOT_EMAIL: BOT.email,
     TESTIGO_BOT_PROFILE: profileDir,
-    CHROMIUM_ARGS: shellQuote(meetWeb.chromiumArgs),
+    CHROMIUM_ARGS: shellQuote(network ? meetWeb.chromiumArgsFor(network.hostName) : meetWeb.chromiumArgs),
     ...(options.chromiumPath ? { CHROMIUM_PATH: options.chromiumPath } : {}),
   }
   const world = opened.move()
