@@ -75,7 +75,7 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
   let waitingBytes = 0
   let unacknowledged = 0
   let reading = false
-  let over: PageMessage | undefined
+  let over = false
   // `recorder.state` says inactive before the last chunk is handed out; the stop event comes after it.
   let recorderDone = false
 
@@ -87,7 +87,9 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
     for (const track of stream.getTracks()) track.stop()
   }
   const fail = (reason: (PageMessage & { type: 'failed' })['reason'], detail: string) => {
-    over ??= { type: 'failed', reason, detail }
+    // Told at once; what is already encoded still follows.
+    if (!over) tell({ type: 'failed', reason, detail })
+    over = true
     release()
   }
   const send = async () => {
@@ -101,8 +103,8 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
       socket.send(await chunk.arrayBuffer())
     }
     reading = false
-    if (over !== undefined && waiting.length === 0 && recorderDone) {
-      tell(over)
+    if (recorderDone && waiting.length === 0) {
+      tell({ type: 'ended' })
       socket.close(1000)
     }
   }
@@ -130,7 +132,7 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
   }
   recorder.onstop = () => {
     recorderDone = true
-    over ??= { type: 'ended' }
+    over = true
     void send()
   }
   videoTrack.onended = () => fail('track-ended', 'the picture of the tab ended')
@@ -140,7 +142,7 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
       unacknowledged--
       void send()
     } else {
-      over ??= { type: 'ended' }
+      over = true
       release()
     }
   }

@@ -114,8 +114,11 @@ export async function startTabCapture(
   const onMessage = (message: PageMessage) => {
     if (message.type === 'started') started.resolve(message.atMs)
     else if (message.type === 'ended') ended.resolve()
-    else if (message.type === 'failed') fail(message.reason, message.detail)
-    else {
+    else if (message.type === 'failed') {
+      // The page lives and hands out what it has: the link stays open for that.
+      if (!stopping) failed.resolve({ reason: message.reason, detail: message.detail })
+      watchdog.stop()
+    } else {
       stats.framesDelivered = message.framesDelivered
       stats.framesDropped = message.framesDropped
       stats.waitingBytesInBrowser = message.waitingBytes
