@@ -163,7 +163,14 @@ export const guestPreJoin = (more: Partial<Snapshot> = {}): Snapshot => {
     toggles: offToggles(),
     anonymous: true,
     titleOrHeading: 'Weekly',
-    nameInput: { path: [1, 999], label: 'Your name', text: '', value: '' },
+    nameInput: {
+      path: [1, 999],
+      label: 'Your name',
+      text: '',
+      value: '',
+      jsname: 'YPqjbf',
+      placeholder: 'Your name',
+    },
     buttons: [
       button('Sign in'),
       button('Join now', { faint: true }),

@@ -1,10 +1,10 @@
 // What to do next on the way into a call: a pure decision from the screen, what happened so far, and the time.
 import type { Ending } from '../../db/endings.ts'
-import { hasAnyPhrase } from './match-text.ts'
+import { hasAnyPhrase, isAnyPhrase } from './match-text.ts'
 import type { Screen } from './screen.ts'
 import { isSameAccount, type SignedIn } from './signed-in.ts'
 import type { ElementPlace, MuteToggle, Snapshot } from './snapshot.ts'
-import { DEVICE_MISSING } from './words.ts'
+import { DEVICE_MISSING, NAME_FIELD, SELECTORS } from './words.ts'
 
 /** Whether the bot's microphone or camera still has to be switched off: it is on, and the machine has such a device. */
 export function togglesToMute(snapshot: Snapshot): MuteToggle[] {
@@ -178,7 +178,7 @@ function beforeJoining(question: JoinQuestion, screen: Extract<Screen, { kind: '
 
 /** A sentence when the page does not belong to the bot's account; null when nothing speaks against it. */
 function accountProblem(snapshot: Snapshot, email: string, signedIn: SignedIn): string | null {
-  if (snapshot.nameInput !== null) return 'Meet asks for a name, so nobody is signed in'
+  if (asksForName(snapshot)) return 'Meet asks for a name, so nobody is signed in'
   if (snapshot.anonymous === true) return 'Meet takes the bot for an anonymous guest'
   const shown = snapshot.emails
   const sure = signedIn.kind === 'accounts' && signedIn.accounts.length === 1
@@ -187,4 +187,12 @@ function accountProblem(snapshot: Snapshot, email: string, signedIn: SignedIn): 
     return `Meet shows the account ${shown[0]}, not ${email}`
   }
   return null
+}
+
+function asksForName({ nameInput }: Snapshot): boolean {
+  if (nameInput === null) return false
+  const { jsname, label, placeholder } = nameInput
+  return (
+    jsname === SELECTORS.nameInputJsname || [label, placeholder].some(text => isAnyPhrase(text, NAME_FIELD))
+  )
 }

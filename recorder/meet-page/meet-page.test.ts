@@ -116,10 +116,15 @@ test('a knock is waited for in the waiting room until somebody opens', async () 
     joinControl: 'role-button',
     joinAriaLabel: false,
     preJoinToggles: 'div',
+    lobbyPromptAfterMs: 200,
   })
   const joining = bot.join()
   await bot.meeting.waitFor('knock', 10_000)
   await expect.poll(() => bot.states, { timeout: 5_000 }).toEqual(['joining', 'waiting_room'])
+  await bot.meeting.waitFor(
+    event => event.type === 'dialog-answered' && event.kind === 'lobby-still-there',
+    5_000,
+  )
   bot.meeting.admit()
   expect(await joining).toMatchObject({ kind: 'joined', knocks: 1 })
 })
@@ -135,14 +140,14 @@ test('a denied knock is join_denied, with the page kept as evidence', async () =
   })
   const artefacts = result.kind === 'not_joined' ? result.artefacts : null
   expect(artefacts?.screenshot?.subarray(1, 4).toString()).toBe('PNG')
-  expect(artefacts?.html).toContain('data-startup-code')
+  expect(artefacts?.html).toContain('denied your request')
 })
 
 test('an unanswered knock is repeated until the time to give up, and withdrawn', async () => {
   await using bot = await sendBot({ access: 'trusted' })
   const result = await bot.join({
-    limits: { pageLoadMs: 10_000, waitingRoomMs: 1_500, unknownScreenMs: 4_000 },
-    giveUpAt: new Date(Date.now() + 5_000),
+    limits: { pageLoadMs: 10_000, waitingRoomMs: 1_000, unknownScreenMs: 4_000 },
+    giveUpAt: new Date(Date.now() + 6_500),
   })
   expect(result).toMatchObject({ kind: 'not_joined', ending: 'waiting_room_timeout' })
   expect(result.knocks).toBeGreaterThanOrEqual(2)
@@ -258,9 +263,9 @@ test('the bot stays when Meet asks whether it is still there, and leaves when it
 test('a call to which nobody comes is left only after the patience that follows its start', async () => {
   await using bot = await sendBot({ participants: [] })
   await bot.join()
-  const startsAt = Date.now() + 1_500
+  const startsAt = Date.now() + 1_000
   const limits = {
-    nobodyCameMs: 2_000,
+    nobodyCameMs: 1_500,
     everyoneLeftMs: 1_000,
     onlyBotsMs: 1_000,
     connectionLostMs: 5_000,
@@ -270,7 +275,7 @@ test('a call to which nobody comes is left only after the patience that follows 
   }
   const watched = watch(bot, { limits, scheduledStart: new Date(startsAt) })
   expect(await watched.result).toMatchObject({ ending: 'nobody_came' })
-  expect(Date.now() - startsAt).toBeGreaterThanOrEqual(2_000)
+  expect(Date.now() - startsAt).toBeGreaterThanOrEqual(1_500)
 })
 
 test('a frozen page is told from a quiet one', async () => {

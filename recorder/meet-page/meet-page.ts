@@ -3,10 +3,11 @@ import type { ElementHandle, Page } from 'puppeteer-core'
 import { type Clock, TimedOut, withTimeout } from '../../clock.ts'
 import type { Log } from '../../log.ts'
 import { leaveCall } from './leave-call.ts'
+import { meetingAddress } from './meeting-address.ts'
 import { findPlace, readScreen } from './read-screen.in-page.ts'
 import { readAccounts, type SignedIn } from './signed-in.ts'
 import type { ElementPlace, Snapshot } from './snapshot.ts'
-import { MEET_HOST, PEOPLE_CHIP, SELECTORS } from './words.ts'
+import { PEOPLE_CHIP, SELECTORS } from './words.ts'
 
 const LOOK_LIMIT_MS = 5_000
 const PRESS_LIMIT_MS = 4_000
@@ -50,31 +51,6 @@ export class PageNotReached extends Error {
     super(message, { cause })
     this.name = 'PageNotReached'
   }
-}
-
-/** An address that is not one of a Meet call. */
-export class BadMeetingUrl extends Error {
-  readonly code = 'bad_meeting_url'
-  constructor(url: string) {
-    super(
-      `"${url}" is not the address of a Google Meet call; it looks like https://${MEET_HOST}/abc-defg-hij`,
-    )
-    this.name = 'BadMeetingUrl'
-  }
-}
-
-/**
- * The meeting's address with the page's language pinned (`hl` beats the account's own language, meet-web-facts.md §2).
- * Throws `BadMeetingUrl`.
- */
-export function meetingAddress(url: string, language: string, account = 0): string {
-  const address = URL.parse(url)
-  const isMeeting =
-    address?.protocol === 'https:' && address.hostname === MEET_HOST && address.pathname.length > 1
-  if (!isMeeting) throw new BadMeetingUrl(url)
-  address.searchParams.set('hl', language)
-  if (account > 0) address.searchParams.set('authuser', String(account))
-  return address.href
 }
 
 /** @param language Meet's language, such as `en`; the words are known in English and Spanish */

@@ -3,7 +3,7 @@ import { hasAnyPhrase, normalise } from './match-text.ts'
 import type { Snapshot } from './snapshot.ts'
 import { BOT_NAMES } from './words.ts'
 
-export interface PersonSeen {
+interface PersonSeen {
   /** `spaces/…/devices/…`: one device of one person in one call. */
   personKey: string
   name: string

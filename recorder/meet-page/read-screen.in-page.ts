@@ -174,7 +174,14 @@ export function readScreen({ selectors, peopleChip }: ReadScreenInput): Snapshot
     avatarCount: avatars ? Number(avatars.getAttribute('data-avatar-count')) : null,
     chipCount: chipNumber ? Number(chipNumber[1]) : null,
     toggles,
-    nameInput: nameInput ? { ...placeOf(nameInput), value: (nameInput as HTMLInputElement).value } : null,
+    nameInput: nameInput
+      ? {
+          ...placeOf(nameInput),
+          value: (nameInput as HTMLInputElement).value,
+          jsname: nameInput.getAttribute('jsname') ?? '',
+          placeholder: nameInput.getAttribute('placeholder') ?? '',
+        }
+      : null,
     hangUp: buttonElements.some(
       element => element.matches(selectors.hangUpButton) || glyphOf(element) === selectors.hangUpGlyph,
     ),

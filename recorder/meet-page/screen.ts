@@ -20,7 +20,7 @@ import {
   WAITING_ROOM,
 } from './words.ts'
 
-export interface JoinControl {
+interface JoinControl {
   /** `unknown`: found by structure, its words are not ours. */
   kind: JoinKind | 'unknown'
   place: ElementPlace
@@ -94,7 +94,7 @@ function beforeOrInCall(snapshot: Snapshot): Screen | null {
   if (signals.length < 2 && join === null && words.some(text => hasAnyPhrase(text, WAITING_ROOM))) {
     return { kind: 'waiting_room' }
   }
-  if (signals.length >= 2 && snapshot.nameInput === null) {
+  if (signals.length >= 2) {
     const overlays = [...snapshot.alerts, ...snapshot.dialogs.map(dialog => dialog.text)]
     return {
       kind: 'in_call',
@@ -128,7 +128,7 @@ function callSignals(snapshot: Snapshot): string[] {
  * The control that joins or knocks: a visible button that reads so, best text first, else the structural hook while the
  * microphone's state is there and no hang-up button is (meet-dom-structures.md §10, last paragraph).
  */
-export function findJoinControl(snapshot: Snapshot): JoinControl | null {
+function findJoinControl(snapshot: Snapshot): JoinControl | null {
   // A "Join now" inside a dialog agrees to a notice; answer-dialogs.ts owns it.
   const candidates = snapshot.buttons.filter(button => button.dialog === -1 && !button.faint)
   for (const { kind, texts } of JOIN_TEXTS) {

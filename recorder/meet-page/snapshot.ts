@@ -65,7 +65,8 @@ export interface Snapshot {
   /** The number written in the people chip, own included; null when none is written. */
   chipCount: number | null
   toggles: readonly MuteToggle[]
-  nameInput: (ElementPlace & { value: string }) | null
+  /** A text field outside dialogs and panels, the one with the name field's jsname first. */
+  nameInput: (ElementPlace & { value: string; jsname: string; placeholder: string }) | null
   /** The hang-up button stands in the page (also in the waiting room). */
   hangUp: boolean
   /** `data-panel-id` of the visible panel buttons. */

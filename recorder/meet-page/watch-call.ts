@@ -19,7 +19,7 @@ import {
   whenToLeave,
 } from './when-to-leave.ts'
 
-export interface WatchLimits extends LeaveLimits, OutsideLimits {
+interface WatchLimits extends LeaveLimits, OutsideLimits {
   /** How long the page may not answer. */
   frozenMs: number
   /** Time between two looks, at least 1 s: Node's event loop is shared with the capture. Default 2 s. */

@@ -79,7 +79,7 @@ export const DEVICE_MISSING: readonly string[] = [
 /** Labels of the guest's name field: English, es, es-419 (meet-web-facts.md §3.1). */
 export const NAME_FIELD: readonly string[] = [
   'your name',
-  "what's your name?",
+  "what's your name",
   'tu nombre',
   'nombre',
   'su nombre',
