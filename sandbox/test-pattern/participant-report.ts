@@ -35,7 +35,10 @@ export interface HeardBeep {
 export interface SoundOffset {
   /** How many seconds have both flash and beep. */
   pairs: number
-  /** Beep less flash, in ms: **positive means that the sound comes later than the picture**. */
+  /**
+   * Beep less flash, in ms: **positive means that the sound comes later than the picture**. Both come once a
+   * second, so that only offsets of less than ±500 ms can be told.
+   */
   medianMs: number
   /** 95th percentile of the offset's size, without its sign. */
   p95Ms: number
