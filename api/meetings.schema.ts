@@ -148,7 +148,6 @@ export const listQuerySchema = z.strictObject({
 
 export type NewMeetingBody = z.output<typeof newMeetingSchema>
 export type MeetingChangeBody = z.output<typeof meetingChangeSchema>
-export type ListQuery = z.output<typeof listQuerySchema>
 
 // The case is put right; an older name of a zone stays as it was written.
 function canonicalTimeZone(name: string): string | undefined {

@@ -3,14 +3,13 @@ import type { Config } from '../config.ts'
 import type { Database, Transaction } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
 import {
-  type Actor,
   keepEventId,
-  type MeetingRow,
   type MeetingToProvision,
   noteProvisioned,
   type Provisioned,
   readMeetingToProvision,
-} from '../db/meetings.ts'
+} from '../db/meeting-provisioning.ts'
+import type { Actor, MeetingRow } from '../db/meetings.ts'
 import { isFinal } from '../db/states.ts'
 import type { Calendar, MeetingToPut } from '../google/calendar.ts'
 import { eventIdFor } from '../google/event-body.ts'

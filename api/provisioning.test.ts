@@ -1,6 +1,6 @@
 import { eq, sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { findForgotten } from '../db/meetings.ts'
+import { findForgotten } from '../db/meeting-provisioning.ts'
 import { meetings } from '../db/schema.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'

@@ -1,7 +1,8 @@
 import { TimedOut, withTimeout } from '../clock.ts'
 import type { OpenJobs } from '../db/jobs.ts'
 import type { MeetingLocks } from '../db/meeting-locks.ts'
-import { type Actor, findForgotten, noteMeetingEvent } from '../db/meetings.ts'
+import { findForgotten } from '../db/meeting-provisioning.ts'
+import { type Actor, noteMeetingEvent } from '../db/meetings.ts'
 import { GoogleFault } from '../google/fault.ts'
 import { type ProvisionDeps, provisionMeeting } from './provision-meeting.ts'
 
@@ -91,11 +92,13 @@ export function createProvisioning(
     async start() {
       await jobs.work('provision-meeting', { atOnce: JOBS_AT_ONCE }, async ({ meetingId }, job) => {
         const signal = AbortSignal.any([closing.signal, job.signal])
-        const answer = await owned(
-          locks.alone(meetingId, JOB_WAITS_FOR_LOCK_MS, () =>
-            provisionMeeting(deps, meetingId, { actor: 'job:provision-meeting', signal }),
-          ),
+        const work = locks.alone(meetingId, JOB_WAITS_FOR_LOCK_MS, () =>
+          provisionMeeting(deps, meetingId, { actor: 'job:provision-meeting', signal }),
         )
+        const answer = await owned(work).catch((error: unknown) => {
+          log.warn({ meetingId, error }, 'Google was not told; the job tries again')
+          throw error
+        })
         if (answer === 'busy') throw new Error('another process tells Google of this meeting right now')
       })
       forgottenTimer = setInterval(() => {

@@ -38,10 +38,8 @@ test('a key is made, shown once and alone on standard output, listed without its
 })
 
 test.each([
-  [[], 'Say what to do.'],
   [['create', '--org', 'Sola'], 'create needs --org and --name.'],
   [['create', '--organisation', 'x'], 'organisation'],
-  [['remove', 'x'], '"remove x" is not a command.'],
   [['revoke', '00000000'], 'No key in force begins with tk_00000000.'],
 ])('%j is refused with how to use it', (args, words) => {
   const { status, stderr, stdout } = keys(...args)

@@ -1,0 +1,94 @@
+import { and, asc, eq, lt, sql } from 'drizzle-orm'
+import type { Queryable, Transaction } from './connect.ts'
+import {
+  type Actor,
+  listInvited,
+  type MeetingRow,
+  noteMeetingEvent,
+  type ParticipantRow,
+} from './meetings.ts'
+import { meetings, recordings, type SpaceConfiguration } from './schema.ts'
+import type { RecordingStatus } from './states.ts'
+
+/** A meeting as Google has to know it: the row, those invited, and where its recording stands. */
+export interface MeetingToProvision {
+  meeting: MeetingRow
+  invited: ParticipantRow[]
+  recordingStatus: RecordingStatus
+}
+
+/** Reads row, people and recording as they stand together at one moment. */
+export async function readMeetingToProvision(
+  tx: Transaction,
+  meetingId: string,
+): Promise<MeetingToProvision | undefined> {
+  // The row's lock makes a change by a caller come wholly before or wholly after this reading.
+  const [row] = await tx
+    .select({ meeting: meetings, recordingStatus: recordings.status })
+    .from(meetings)
+    .innerJoin(recordings, eq(recordings.meetingId, meetings.id))
+    .where(eq(meetings.id, meetingId))
+    .for('share', { of: meetings })
+  return row && { ...row, invited: await listInvited(tx, meetingId) }
+}
+
+/** What Google made of a meeting. */
+export interface Provisioned {
+  /** Differs from the row's when the first event had been deleted in Google and another was made. */
+  eventId: string
+  joinUrl: string
+  meetingCode: string
+  spaceName: string | null
+  space: SpaceConfiguration
+}
+
+/**
+ * Notes that Google has what the row said at `revision`.
+ * @param made absent for a meeting whose event was cancelled
+ * @returns whether that is still all: false when a caller changed the meeting meanwhile
+ */
+export async function noteProvisioned(
+  tx: Transaction,
+  meeting: MeetingRow,
+  made: Provisioned | undefined,
+  by: { actor: Actor; now: Date },
+): Promise<{ upToDate: boolean }> {
+  const [noted] = await tx
+    .update(meetings)
+    .set({
+      ...made,
+      syncedRevision: sql`greatest(${meetings.syncedRevision}, ${meeting.revision})`,
+      updatedAt: by.now,
+    })
+    .where(eq(meetings.id, meeting.id))
+    .returning({ revision: meetings.revision })
+  if (!noted) throw new Error(`The meeting ${meeting.id} is gone although meetings are never deleted`)
+  await noteMeetingEvent(tx, meeting, by.actor, made ? 'meeting.provisioned' : 'meeting.withdrawn', {
+    revision: meeting.revision,
+    ...(made && made.space.refusals.length > 0 ? { refusals: made.space.refusals } : {}),
+  })
+  return { upToDate: noted.revision === meeting.revision }
+}
+
+/** Keeps the id of an event that is about to be made in the place of one that somebody deleted in Google. */
+export async function keepEventId(db: Queryable, meetingId: string, eventId: string): Promise<void> {
+  await db.update(meetings).set({ eventId }).where(eq(meetings.id, meetingId))
+}
+
+/** Meetings whose last change, older than `before`, has not reached Google, and that no job takes care of. */
+export async function findForgotten(db: Queryable, before: Date, limit: number): Promise<string[]> {
+  const rows = await db
+    .select({ id: meetings.id })
+    .from(meetings)
+    .where(
+      and(
+        lt(meetings.syncedRevision, meetings.revision),
+        lt(meetings.updatedAt, before),
+        sql`not exists (select 1 from pgboss.job where name = 'provision-meeting'
+          and coalesce(singleton_key, '') = ${meetings.id}::text and state <= 'active')`,
+      ),
+    )
+    .orderBy(asc(meetings.updatedAt))
+    .limit(limit)
+  return rows.map(row => row.id)
+}
