@@ -32,10 +32,27 @@ const dateTime = z.iso
   .transform(text => new Date(text))
   .meta({ description: 'RFC 3339 with an offset', example: '2026-11-23T10:00:00-05:00' })
 
+// What the page of /docs offers to try.
+const NEW_MEETING_EXAMPLE = {
+  topic: 'Comité clínico',
+  description: 'Revisión del caso 17',
+  start: '2026-11-23T10:00:00-05:00',
+  end: '2026-11-23T11:00:00-05:00',
+  timeZone: 'America/Bogota',
+  participants: [
+    { email: 'ana@clinica.example', name: 'Ana Ruiz', role: 'host' },
+    { email: 'luis@clinica.example', name: 'Luis Paz' },
+  ],
+  externalId: 'XOMA-2026-000123',
+  related: { type: 'case', id: '17' },
+  customFields: { sede: 'Bogotá' },
+}
+
 const email = z
   .email('must be an e-mail address, such as ana@clinica.example')
   .max(254)
   .transform(address => address.toLowerCase())
+  .meta({ example: 'ana@clinica.example' })
 
 const timeZone = z
   .string()
@@ -117,7 +134,7 @@ export const newMeetingSchema = z
     customFields: customFields.nullish(),
     patience: patience.nullish(),
   })
-  .meta({ id: 'NewMeeting' })
+  .meta({ id: 'NewMeeting', example: NEW_MEETING_EXAMPLE })
 
 export const meetingChangeSchema = z
   .strictObject({
@@ -128,7 +145,10 @@ export const meetingChangeSchema = z
     timeZone: timeZone.optional(),
     participants: participants.optional().meta({ description: 'The whole new list' }),
   })
-  .meta({ id: 'MeetingChange' })
+  .meta({
+    id: 'MeetingChange',
+    example: { topic: 'Comité extraordinario', end: '2026-11-23T11:30:00-05:00' },
+  })
 
 const statusList = z
   .string()

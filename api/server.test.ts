@@ -5,9 +5,11 @@ import { createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { readConfig } from '../config.ts'
+import { openDatabase } from '../db/connect.ts'
 import type { Log } from '../log.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
+import { meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
 import { PROBLEMS } from './problem.ts'
 import { startApi } from './start.ts'
 import { callApi, newMeeting, openTestApi, openTestWorld, type TestApi } from './test-api.ts'
@@ -50,8 +52,11 @@ describe('health', () => {
     const key = await world.key('Clínica')
     expect((await callApi(lonely.url, 'GET', '/v1/meetings', { key })).status).toBe(200)
     const name = new URL(world.databaseUrl).pathname.slice(1)
-    await api.db.execute(`alter database ${name} allow_connections false`)
-    await api.db.execute(
+    const admin = new URL(world.databaseUrl)
+    admin.pathname = '/postgres'
+    await using server = openDatabase(admin.href, { max: 1 })
+    await server.db.execute(`alter database ${name} allow_connections false`)
+    await server.db.execute(
       `select pg_terminate_backend(pid) from pg_stat_activity where datname = '${name}' and application_name like 'testigo%'`,
     )
     try {
@@ -61,7 +66,7 @@ describe('health', () => {
       expect(answer.body.code).toBe('temporarily_unavailable')
       expect(answer.headers.get('retry-after')).toBe('5')
     } finally {
-      await api.db.execute(`alter database ${name} allow_connections true`)
+      await server.db.execute(`alter database ${name} allow_connections true`)
     }
     expect((await callApi(lonely.url, 'GET', '/v1/meetings', { key })).status).toBe(200)
   })
@@ -86,6 +91,8 @@ describe('the documents', () => {
     expect(body.paths['/v1/meetings'].post.responses['409'].description).toContain('external_id_taken')
     expect(body.components.schemas.NewMeeting.required).toEqual(['topic', 'start', 'end'])
     expect(body.components.schemas.NewMeeting.additionalProperties).toBe(false)
+    expect(() => newMeetingSchema.parse(body.components.schemas.NewMeeting.example)).not.toThrow()
+    expect(() => meetingChangeSchema.parse(body.components.schemas.MeetingChange.example)).not.toThrow()
     const refs = [...JSON.stringify(body).matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)].map(
       ([, name]) => name,
     )
@@ -119,10 +126,9 @@ test('answers do not say what they are made with, and carry the request id that 
 })
 
 test('the log tells who asked for what, and neither key nor query', async () => {
-  await using world = await openTestWorld(google)
   const log = keepingLog()
-  await using logged = await startApi(readConfig(world.env), { databaseUrl: world.databaseUrl, log })
-  const key = await world.key('Clínica')
+  await using logged = await startApi(readConfig(api.env), { databaseUrl: api.databaseUrl, log })
+  const { key } = api
   const headers = { 'x-request-id': 'log-1' }
   await callApi(logged.url, 'GET', '/v1/meetings?participant=secreta@clinica.example', { key, headers })
   await callApi(logged.url, 'POST', '/v1/meetings', { key, body: newMeeting() })
@@ -165,15 +171,14 @@ describe('the API process', () => {
   })
 
   test('says what to set when there is no organizer, or the port is taken', async () => {
-    await using world = await openTestWorld(google)
-    const { TESTIGO_GOOGLE_ORGANIZER: _, ...env } = world.env
+    const { TESTIGO_GOOGLE_ORGANIZER: _, ...env } = api.env
     const nobody = await run(env)
     expect(nobody.code).toBe(1)
     expect(nobody.words).toContain('TESTIGO_GOOGLE_ORGANIZER')
     const taken = createServer().listen(0, '127.0.0.1')
     await once(taken, 'listening')
     const { port } = taken.address() as AddressInfo
-    const busy = await run({ ...world.env, PORT: String(port) })
+    const busy = await run({ ...api.env, PORT: String(port) })
     taken.close()
     expect(busy).toEqual({
       code: 1,
