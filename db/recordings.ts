@@ -246,6 +246,16 @@ export async function notePresence(
     )
 }
 
+/** Has the bot ever seen somebody in this meeting? */
+export async function hasSeenPeople(db: Queryable, meetingId: string): Promise<boolean> {
+  const [row] = await db
+    .select({ id: presences.id })
+    .from(presences)
+    .where(eq(presences.meetingId, meetingId))
+    .limit(1)
+  return row !== undefined
+}
+
 /** Does a recording hold any picture at all? */
 export async function hasMedia(db: Queryable, recordingId: string): Promise<boolean> {
   const [row] = await db

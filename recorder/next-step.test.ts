@@ -2,8 +2,8 @@ import { expect, test } from 'vitest'
 import { ENDING_WORDS, ENDINGS } from '../db/endings.ts'
 import { nextStep } from './next-step.ts'
 
-const duringTheMeeting = { now: 1_000, endsAt: 2_000 }
-const afterTheMeeting = { now: 3_000, endsAt: 2_000 }
+const duringTheMeeting = { now: 1_000, endsAt: 3_600_000 }
+const afterTheMeeting = { now: 3_700_000, endsAt: 3_600_000 }
 
 test('a call that ended by itself is finished', () => {
   expect(nextStep({ endings: ['call_ended_by_host'], hasMedia: true, ...duringTheMeeting })).toEqual({
@@ -46,4 +46,11 @@ test('every ending leads somewhere final in the end', () => {
     const step = nextStep({ endings: Array(40).fill(ending), hasMedia: false, ...duringTheMeeting })
     expect(step.kind, ending).toBe(ENDINGS[ending].held === 'no' ? 'not_held' : 'failed')
   }
+})
+
+test('a pause that would outlast the meeting is not begun', () => {
+  expect(nextStep({ endings: ['join_denied'], hasMedia: false, now: 0, endsAt: 59_000 })).toEqual({
+    kind: 'failed',
+  })
+  expect(nextStep({ endings: ['join_denied'], hasMedia: false, now: 0, endsAt: 61_000 }).kind).toBe('again')
 })

@@ -43,10 +43,12 @@ export function nextStep({ endings, hasMedia, now, endsAt }: AttemptHistory): Ne
   const last = endings.at(-1)
   if (last === undefined) return { kind: 'again', delaySeconds: 0 }
   const facts = ENDINGS[last]
-  if (facts.tryAgain && now < endsAt) {
+  if (facts.tryAgain) {
     const { times, delaySeconds } = PERSISTENCE[last] ?? OURS
+    // Waiting past the end would only knock at an empty room.
+    const inTime = now + delaySeconds * 1000 < endsAt
     const answered = endings.filter(ending => ending === last).length - 1
-    if (answered < times) return { kind: 'again', delaySeconds }
+    if (inTime && answered < times) return { kind: 'again', delaySeconds }
   }
   if (hasMedia) return { kind: 'finish' }
   return facts.held === 'no' ? { kind: 'not_held' } : { kind: 'failed' }

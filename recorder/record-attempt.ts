@@ -9,6 +9,7 @@ import {
   beat,
   closeAttempt,
   findRecording,
+  hasSeenPeople,
   type Meeting,
   markAdmitted,
   moveRecording,
@@ -90,7 +91,7 @@ async function visit(
   const stop = new AbortController()
   const beating = keepBeating(deps, attempt.id, over.signal, ending => stop.abort(ending))
   try {
-    const plan = planVisit(deps.config, meeting)
+    const plan = { ...planVisit(deps.config, meeting), sawPeopleBefore: await hasSeenPeople(db, meeting.id) }
     const profile =
       plan.as.kind === 'signed_in' ? await borrowProfile(botProfileDir(deps.config), deps.workDir) : undefined
     if (profile) plan.browser.profileDir = profile.dir

@@ -1,0 +1,165 @@
+// The whole of Testigo as a customer has it: API and recorder as processes of their own, the outside world simulated.
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { systemClock, TimedOut } from '../../clock.ts'
+import { createApiKey } from '../../db/api-keys.ts'
+import { type Database, openDatabase } from '../../db/connect.ts'
+import { openTestDatabase } from '../../db/test-database.ts'
+import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
+import type { Meeting as SimulatedCall } from '../meet-web/meeting.ts'
+import { type Calls, type Sandbox, startSandbox } from '../start.ts'
+
+export interface MeetingAnswer {
+  id: string
+  joinUrl: string
+  status: string
+  actualStart: string | null
+  actualEnd: string | null
+}
+
+export interface RecordingAnswer {
+  status: string
+  ending: { word: string } | null
+  startedAt: string | null
+  endedAt: string | null
+  durationMs: number | null
+  sizeBytes: number | null
+  sha256: string | null
+  checks: Record<string, { ok: boolean; detail: string }> | null
+  s3: { url: string } | null
+  drive: { status: string; link: string | null }
+  attempts: { number: number; admittedAt: string | null; ending: { word: string } | null; segments: number }[]
+}
+
+export interface Stage extends AsyncDisposable {
+  sandbox: Sandbox
+  db: Database
+  recorder: ServiceProcess
+  /** Calls the API with the organisation's key; throws when it answers with a problem. */
+  ask<Answer>(path: string, request?: { method?: string; body?: object }): Promise<Answer>
+  /** Posts a meeting that begins now and ends in `endsInSeconds`; its title chooses the call. */
+  post(title: string, endsInSeconds: number): Promise<MeetingAnswer>
+  call(meeting: MeetingAnswer): SimulatedCall
+  recording(meeting: MeetingAnswer): Promise<RecordingAnswer>
+  /** Looks until the recording is so, and gives it. */
+  until(
+    meeting: MeetingAnswer,
+    is: (recording: RecordingAnswer) => boolean,
+    limitMs: number,
+  ): Promise<RecordingAnswer>
+}
+
+const FINAL = ['available', 'partial', 'failed', 'not_held', 'cancelled']
+/** Has the recording its outcome, Drive included? */
+export const isOver = ({ status, drive }: RecordingAnswer) =>
+  FINAL.includes(status) && (!['available', 'partial'].includes(status) || drive.status !== 'pending')
+
+/** A small picture and short patience: what is long in life is not the subject here. */
+const SMALL: Record<string, string> = {
+  TESTIGO_VIDEO_SIZE: '640x360',
+  TESTIGO_VIDEO_FPS: '15',
+  TESTIGO_VIDEO_BITRATE: '800000',
+  TESTIGO_SEGMENT_SECONDS: '2',
+  TESTIGO_JOIN_LEAD_SECONDS: '0',
+  TESTIGO_NOBODY_CAME_SECONDS: '6',
+  TESTIGO_EVERYONE_LEFT_SECONDS: '4',
+  TESTIGO_ONLY_BOTS_SECONDS: '4',
+  TESTIGO_LOG_LEVEL: 'warn',
+}
+
+/** Raises the stage. `env` comes on top of the small defaults. */
+export async function openStage(options: {
+  calls: (title: string) => Calls
+  env?: Record<string, string>
+}): Promise<Stage> {
+  await using opened = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'testigo-journey-'))
+  opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+  const database = opened.use(await openTestDatabase())
+  const sandbox = opened.use(
+    await startSandbox({
+      dir: join(dir, 'sandbox'),
+      calls: options.calls,
+      fps: 15,
+      tileSize: { width: 320, height: 180 },
+    }),
+  )
+  const env = {
+    ...ordinaryEnvironment(),
+    ...sandbox.env,
+    ...SMALL,
+    ...options.env,
+    DATABASE_URL: database.url,
+    TESTIGO_DATA_DIR: join(dir, 'data'),
+    PORT: '0',
+  }
+  const api = opened.use(await startService('api/main.ts', env, { ready: /listens on (http:\/\/[^\s"]+)/ }))
+  const recorder = opened.use(await startService('recorder/main.ts', env, { ready: /recorder .* is ready/ }))
+  const connection = opened.use(openDatabase(database.url))
+  const { key } = await createApiKey(connection.db, { organization: 'Clínica del Norte', name: 'journeys' })
+  const address = api.match[1] ?? ''
+
+  const stage: Omit<Stage, typeof Symbol.asyncDispose> = {
+    sandbox,
+    db: connection.db,
+    recorder,
+    async ask<Answer>(path: string, { method = 'GET', body }: { method?: string; body?: object } = {}) {
+      const answer = await fetch(`${address}${path}`, {
+        method,
+        headers: { authorization: `Bearer ${key}`, ...(body ? { 'content-type': 'application/json' } : {}) },
+        ...(body ? { body: JSON.stringify(body) } : {}),
+        signal: AbortSignal.timeout(60_000),
+      })
+      const text = await answer.text()
+      if (!answer.ok) throw new Error(`${method} ${path} answers ${answer.status}: ${text}`)
+      return (text === '' ? undefined : JSON.parse(text)) as Answer
+    },
+    post: (title, endsInSeconds) =>
+      stage.ask<MeetingAnswer>('/v1/meetings', {
+        method: 'POST',
+        body: {
+          topic: title,
+          start: new Date(Date.now() - 1_000).toISOString(),
+          end: new Date(Date.now() + endsInSeconds * 1000).toISOString(),
+          timeZone: 'America/Bogota',
+          participants: [{ email: 'ana.torres@clinica.example', name: 'Ana Torres', role: 'host' }],
+        },
+      }),
+    call(meeting) {
+      const call = sandbox.meetWeb.meeting(new URL(meeting.joinUrl).pathname.slice(1))
+      if (!call) throw new Error(`there is no call at ${meeting.joinUrl}`)
+      return call
+    },
+    recording: meeting => stage.ask<RecordingAnswer>(`/v1/meetings/${meeting.id}/recording`),
+    async until(meeting, is, limitMs) {
+      const startedAt = Date.now()
+      for (;;) {
+        const recording = await Promise.race([stage.recording(meeting), api.died, recorder.died])
+        if (is(recording)) return recording
+        if (Date.now() - startedAt > limitMs)
+          throw new TimedOut(
+            `the recording of ${meeting.joinUrl} (now ${JSON.stringify(recording)})`,
+            limitMs,
+          )
+        await systemClock.sleep(250)
+      }
+    },
+  }
+  const held = opened.move()
+  let closed: Promise<void> | undefined
+  return Object.assign(stage, {
+    [Symbol.asyncDispose]: () => {
+      closed ??= held.disposeAsync()
+      return closed
+    },
+  })
+}
+
+function ordinaryEnvironment(): Record<string, string | undefined> {
+  return Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(TESTIGO_|AWS_|DATABASE_URL$|CHROMIUM_ARGS$)/.test(name),
+    ),
+  )
+}
