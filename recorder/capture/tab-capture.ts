@@ -11,6 +11,9 @@ const MIME_TYPE = 'video/x-matroska;codecs=avc1,pcm'
 const TIMESLICE_MS = 1_000
 const START_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 10_000
+/** After a failure: how long the rest may take to come out of the browser. */
+const LAST_CHUNKS_MS = 3_000
+const CAUSE_COMES_MS = 300
 const NO_BYTES_MS = 10_000
 const MAX_UNACKNOWLEDGED = 4
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
@@ -105,19 +108,27 @@ export async function startTabCapture(
   let stopping = false
   let link: CaptureLink | undefined
 
+  const timers: NodeJS.Timeout[] = []
   const fail = (reason: CaptureFailureReason, detail: string) => {
-    if (!stopping) failed.resolve({ reason, detail })
+    if (stopping) return
+    failed.resolve({ reason, detail })
     watchdog.stop()
-    ended.resolve()
-    void link?.close()
+    // A capture page that lives hands out what it has; one that does not gets no more time.
+    link?.tell({ type: 'stop' })
+    timers.push(setTimeout(() => void link?.close(), LAST_CHUNKS_MS))
+  }
+  // These follow from other disasters, whose own sign may come a moment later and says more.
+  const failSoon = (reason: CaptureFailureReason, detail: string) => {
+    timers.push(setTimeout(() => fail(reason, detail), CAUSE_COMES_MS))
   }
   const onMessage = (message: PageMessage) => {
     if (message.type === 'started') started.resolve(message.atMs)
     else if (message.type === 'ended') ended.resolve()
     else if (message.type === 'failed') {
-      // The page lives and hands out what it has: the link stays open for that.
-      if (!stopping) failed.resolve({ reason: message.reason, detail: message.detail })
       watchdog.stop()
+      if (message.reason === 'track-ended') failSoon(message.reason, message.detail)
+      // The link stays open: the page hands out what it has as the reader takes it.
+      else if (!stopping) failed.resolve({ reason: message.reason, detail: message.detail })
     } else {
       stats.framesDelivered = message.framesDelivered
       stats.framesDropped = message.framesDropped
@@ -138,7 +149,7 @@ export async function startTabCapture(
     },
     onGone: () => {
       ended.resolve()
-      if (!stopping) setImmediate(() => fail('link-lost', 'the capture page hung up'))
+      failSoon('link-lost', 'the capture page hung up')
     },
   })
   const onCrash = (error: Error) => fail('renderer-crashed', error.message)
@@ -158,6 +169,7 @@ export async function startTabCapture(
       link.tell({ type: 'stop' })
       await within(STOP_TIMEOUT_MS, ended.promise)
       watchdog.stop()
+      for (const timer of timers) clearTimeout(timer)
       page.off('error', onCrash).off('close', onTabClosed)
       extensionPage.off('error', onExtensionCrash).off('close', onExtensionClosed)
       await link.close()
@@ -190,9 +202,9 @@ export async function startTabCapture(
       [Symbol.asyncDispose]: stop,
     }
   } catch (error) {
-    stopping = true
-    watchdog.stop()
-    await link.close()
+    // Nothing was recorded, so there is nothing to wait for.
+    ended.resolve()
+    await stop()
     if (error instanceof CaptureDidNotStart) throw error
     const text = error instanceof Error ? error.message : String(error)
     if (!browser.connected) throw new CaptureDidNotStart('browser-gone', 'Chromium is gone', { cause: error })
