@@ -89,7 +89,7 @@ export async function listSegments(db: Queryable, recordingId: string): Promise<
 }
 
 /** Without a sign of life for this long an attempt counts as dead, and another may begin. */
-export const ATTEMPT_SILENT_MS = 15_000
+const ATTEMPT_SILENT_MS = 15_000
 
 /**
  * Begins an attempt and moves the recording to `joining`. At most one attempt of a recording is alive: silent ones are

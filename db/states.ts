@@ -22,7 +22,7 @@ export type RecordingStatus = (typeof RECORDING_STATUSES)[number]
  * The allowed next statuses of a recording. `pending → finishing` never happens: without an attempt there is nothing to
  * finish. `interrupted` is an attempt that ended while the meeting was still on; a next attempt joins again.
  */
-export const NEXT_RECORDING_STATUS: Record<RecordingStatus, readonly RecordingStatus[]> = {
+const NEXT_RECORDING_STATUS: Record<RecordingStatus, readonly RecordingStatus[]> = {
   pending: ['joining', 'failed', 'not_held', 'cancelled'],
   joining: ['waiting_room', 'recording', 'interrupted', 'finishing', 'failed', 'not_held', 'cancelled'],
   waiting_room: ['recording', 'joining', 'interrupted', 'finishing', 'failed', 'not_held', 'cancelled'],

@@ -48,7 +48,7 @@ export async function copyToDrive(
   await mkdir(workDir, { recursive: true })
   try {
     const file = join(workDir, 'recording.mp4')
-    await store.getToFile(key, file)
+    await store.getToFile(key, file, signal)
     const folderId = await google.drive.ensureMonthFolder(root, meeting.startsAt, meeting.timeZone)
     const { fileId, webViewLink } = await google.drive.upload({
       file,
@@ -89,7 +89,7 @@ export async function copyToDrive(
 }
 
 /** `2026-11-22 15.30 Topic.mp4`, in the meeting's own time zone; characters that file systems refuse are left out. */
-export function fileName(topic: string, startsAt: Date, timeZone: string): string {
+function fileName(topic: string, startsAt: Date, timeZone: string): string {
   const day = new Intl.DateTimeFormat('sv-SE', { timeZone, dateStyle: 'short', timeStyle: 'short' })
     .format(startsAt)
     .replace(':', '.')

@@ -125,7 +125,7 @@ async function fetchParts(
       Array.from({ length: FETCHES_AT_ONCE }, async () => {
         for (let segment = waiting.shift(); segment; segment = waiting.shift()) {
           signal.throwIfAborted()
-          await store.getToFile(segment.s3Key, pathOf(segment))
+          await store.getToFile(segment.s3Key, pathOf(segment), signal)
           if ((await hashFile(pathOf(segment))) !== segment.sha256)
             throw new SegmentDamaged(`${segment.s3Key} is not what was recorded`)
         }
@@ -151,7 +151,7 @@ function expectationOf(parts: readonly Part[], signal: AbortSignal) {
 }
 
 /** SHA-256 of a file, in hexadecimal. */
-export async function hashFile(file: string): Promise<string> {
+async function hashFile(file: string): Promise<string> {
   const hash = createHash('sha256')
   await pipeline(createReadStream(file), hash)
   return hash.digest('hex')
