@@ -213,3 +213,22 @@ test('a stop leaves the waiting room, whatever else goes on', async () => {
   expect(result).toMatchObject({ ending: 'left_by_request' })
   expect(did.at(-1)).toBe('leave')
 })
+
+test('a stop does not wait for a page that hangs while loading', async () => {
+  const stop = new AbortController()
+  const clock = jumpingClock()
+  const page = { ...scriptedPage(clock, { show: () => 'unknown' }), goto: () => new Promise<void>(() => {}) }
+  const joining = joinCall(page, {
+    url: 'https://meet.google.com/abc-defg-hij',
+    as: { kind: 'guest', name: 'Testigo bot' },
+    language: 'en',
+    limits,
+    giveUpAt: new Date(2_000_000),
+    clock,
+    log: createLog('silent'),
+    signal: stop.signal,
+    onState: () => {},
+  })
+  stop.abort()
+  expect(await joining).toMatchObject({ ending: 'left_by_request' })
+})

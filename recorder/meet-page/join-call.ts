@@ -104,7 +104,7 @@ async function load(visit: Visit, account: number | undefined): Promise<boolean>
   const deadline = clock.now() + limits.pageLoadMs
   while (!signal.aborted && !page.isGone()) {
     try {
-      await page.goto(url, Math.max(1_000, deadline - clock.now()), account)
+      await orAborted(page.goto(url, Math.max(1_000, deadline - clock.now()), account), signal)
       visit.memory.loadedAt = clock.now()
       return true
     } catch (error) {
@@ -217,6 +217,19 @@ async function take(visit: Visit, step: JoinStep, account: number | undefined): 
       return await load(visit, account)
     default:
       return true
+  }
+}
+
+/** Resolves with the work, or at once when aborted; what then becomes of the work is seen by the next look. */
+async function orAborted(work: Promise<void>, signal: AbortSignal): Promise<void> {
+  const aborted = Promise.withResolvers<void>()
+  const onAbort = () => aborted.resolve()
+  signal.addEventListener('abort', onAbort, { once: true })
+  if (signal.aborted) onAbort()
+  try {
+    await Promise.race([work, aborted.promise])
+  } finally {
+    signal.removeEventListener('abort', onAbort)
   }
 }
 

@@ -129,7 +129,16 @@ test('a knock is waited for in the waiting room until somebody opens', async () 
   expect(await joining).toMatchObject({ kind: 'joined', knocks: 1 })
 })
 
-test('a denied knock is join_denied, with the page kept as evidence', async () => {
+test('the invited account joins without knocking and without a name', async () => {
+  await using bot = await sendBot({ access: 'trusted', invited: [account.email] }, account)
+  expect(await bot.join({ as: { kind: 'signed_in', email: 'Bot@example.com' } })).toMatchObject({
+    kind: 'joined',
+    knocks: 0,
+  })
+  expect(bot.meeting.inCall).toContain('Testigo')
+})
+
+test.concurrent('a denied knock is join_denied, with the page kept as evidence', async () => {
   await using bot = await sendBot({ access: 'trusted', denyAfterMs: 300 })
   const result = await bot.join()
   expect(result).toMatchObject({
@@ -143,7 +152,7 @@ test('a denied knock is join_denied, with the page kept as evidence', async () =
   expect(artefacts?.html).toContain('denied your request')
 })
 
-test('an unanswered knock is repeated until the time to give up, and withdrawn', async () => {
+test.concurrent('an unanswered knock is repeated until the time to give up, and withdrawn', async () => {
   await using bot = await sendBot({ access: 'trusted' })
   const result = await bot.join({
     limits: { pageLoadMs: 10_000, waitingRoomMs: 1_000, unknownScreenMs: 4_000 },
@@ -158,7 +167,7 @@ test('an unanswered knock is repeated until the time to give up, and withdrawn',
   )
 })
 
-test('a stop while waiting leaves the waiting room at once', async () => {
+test.concurrent('a stop while waiting leaves the waiting room at once', async () => {
   await using bot = await sendBot({ access: 'trusted' })
   const stop = new AbortController()
   const joining = bot.join({ signal: stop.signal })
@@ -168,7 +177,7 @@ test('a stop while waiting leaves the waiting room at once', async () => {
   expect(await bot.meeting.waitFor('left', 1_000)).toMatchObject({ from: 'lobby' })
 })
 
-test.each([
+test.concurrent.each([
   ['not-found', 'meeting_not_found', 'not_found'],
   ['cannot-join', 'cannot_join', 'cannot_join'],
   ['sign-in-wanted', 'sign_in_required', 'sign_in'],
@@ -177,16 +186,7 @@ test.each([
   expect(await bot.join()).toMatchObject({ kind: 'not_joined', ending, artefacts: { screen } })
 })
 
-test('the invited account joins without knocking and without a name', async () => {
-  await using bot = await sendBot({ access: 'trusted', invited: [account.email] }, account)
-  expect(await bot.join({ as: { kind: 'signed_in', email: 'Bot@example.com' } })).toMatchObject({
-    kind: 'joined',
-    knocks: 0,
-  })
-  expect(bot.meeting.inCall).toContain('Testigo')
-})
-
-test.each([
+test.concurrent.each([
   ['nobody', null],
   ['another account', { email: 'someone@example.com', name: 'Someone' }],
 ])('with %s signed in the bot does not come in as a guest', async (_, who) => {
@@ -196,12 +196,12 @@ test.each([
   expect(bot.meeting.events.map(event => event.type)).not.toContain('joined')
 })
 
-test('windows in the way of joining are answered', async () => {
+test.concurrent('windows in the way of joining are answered', async () => {
   await using bot = await sendBot({ permissionModal: true, signInPromo: true, gotItPopup: true })
   expect(await bot.join()).toMatchObject({ kind: 'joined' })
 })
 
-test('a page whose words and hooks are unknown ends as unknown_screen with a picture and the page', async () => {
+test.concurrent('a page whose words and hooks are unknown ends as unknown_screen with a picture and the page', async () => {
   await using bot = await sendBot({ scenario: 'words-changed' })
   const result = await bot.join({
     limits: { pageLoadMs: 10_000, waitingRoomMs: 30_000, unknownScreenMs: 1_500 },

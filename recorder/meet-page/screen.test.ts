@@ -13,7 +13,7 @@ import {
   tile,
   waitingRoom,
 } from './captured-screens.ts'
-import { classifyScreen } from './screen.ts'
+import { classifyInside, classifyScreen } from './screen.ts'
 import { IN_CALL_PANELS } from './words.ts'
 
 const kindOf = (...args: Parameters<typeof classifyScreen>) => classifyScreen(...args).kind
@@ -218,5 +218,25 @@ test('an empty page is loading, a full one that says nothing known is unknown', 
         buttons: [button('Go')],
       }),
     ),
+  ).toBe('unknown')
+})
+
+test('once inside, bars that faded out are still the call; words of a waiting room or an end are not', () => {
+  const bare = {
+    toggles: [],
+    hangUp: false,
+    panels: [],
+    captionsButton: false,
+    handButton: false,
+    buttons: [],
+  }
+  const presented = { ...threeInCall, ...bare, avatarCount: null, chipCount: null }
+  expect(kindOf(presented)).not.toBe('in_call')
+  expect(classifyInside(presented).kind).toBe('in_call')
+  expect(classifyInside({ ...aloneInCall, ...bare, avatarCount: null, chipCount: null }).kind).toBe('in_call')
+  expect(classifyInside(waitingRoom('Asking to be let in')).kind).toBe('waiting_room')
+  expect(classifyInside(endScreen('You left the meeting')).kind).toBe('left')
+  expect(
+    classifyInside(snapshot({ lines: ['Something entirely new that no code has ever read before'] })).kind,
   ).toBe('unknown')
 })

@@ -54,6 +54,22 @@ export function classifyScreen(snapshot: Snapshot): Screen {
   )
 }
 
+/**
+ * The same for a bot that has been let in: any trace of the call is then the call, unless words say otherwise. Its bars
+ * fade out and stay empty while somebody presents (meet-web-facts.md §6), and a live call must not end for that.
+ */
+export function classifyInside(snapshot: Snapshot): Screen {
+  const screen = classifyScreen(snapshot)
+  if (screen.kind !== 'unknown' && screen.kind !== 'loading') return screen
+  const traces = [
+    ...callSignals(snapshot),
+    snapshot.tiles.length > 0 ? 'tiles' : '',
+    snapshot.hangUp ? 'hang_up' : '',
+  ]
+  const signals = traces.filter(trace => trace !== '')
+  return signals.length === 0 ? screen : callScreen(snapshot, signals)
+}
+
 function elsewhere(snapshot: Snapshot): Screen | null {
   const url = URL.parse(snapshot.url)
   if (url === null || url.protocol === 'chrome-error:') return { kind: 'no_page' }
@@ -94,21 +110,23 @@ function beforeOrInCall(snapshot: Snapshot): Screen | null {
   if (signals.length < 2 && join === null && words.some(text => hasAnyPhrase(text, WAITING_ROOM))) {
     return { kind: 'waiting_room' }
   }
-  if (signals.length >= 2) {
-    const overlays = [...snapshot.alerts, ...snapshot.dialogs.map(dialog => dialog.text)]
-    return {
-      kind: 'in_call',
-      reconnecting:
-        overlays.some(text => hasAnyPhrase(text, RECONNECTING)) ||
-        snapshot.lines.some(line => isAnyPhrase(line, RECONNECTING)),
-      onlyOneHere: [...words, ...overlays].some(text => hasAnyPhrase(text, ONLY_ONE_HERE)),
-      signals,
-    }
-  }
+  if (signals.length >= 2) return callScreen(snapshot, signals)
   if (join !== null) return { kind: 'pre_join', join }
   if ([...snapshot.headings, ...snapshot.lines].some(text => hasAnyPhrase(text, SIGN_IN)))
     return { kind: 'sign_in' }
   return null
+}
+
+function callScreen(snapshot: Snapshot, signals: readonly string[]): Screen {
+  const overlays = [...snapshot.alerts, ...snapshot.dialogs.map(dialog => dialog.text)]
+  return {
+    kind: 'in_call',
+    reconnecting:
+      overlays.some(text => hasAnyPhrase(text, RECONNECTING)) ||
+      snapshot.lines.some(line => isAnyPhrase(line, RECONNECTING)),
+    onlyOneHere: [...ownWords(snapshot), ...overlays].some(text => hasAnyPhrase(text, ONLY_ONE_HERE)),
+    signals,
+  }
 }
 
 const ownWords = (snapshot: Snapshot) => [...snapshot.headings, ...snapshot.lines]

@@ -8,7 +8,7 @@ import { togglesToMute } from './join-steps.ts'
 import type { Artefacts, MeetPage } from './meet-page.ts'
 import { type OutsideLimits, whatOutsideMeans } from './outside-call.ts'
 import { everybodyLeaves, type PeopleChange, type Presence, readPeople, trackPeople } from './people.ts'
-import { classifyScreen, type Screen, type ScreenKind } from './screen.ts'
+import { classifyInside, type Screen, type ScreenKind } from './screen.ts'
 import type { Snapshot } from './snapshot.ts'
 import {
   type CallFacts,
@@ -136,7 +136,7 @@ async function lookOnce(watch: Watch): Promise<Verdict> {
   const now = clock.now()
   if (page.silentForMs() >= limits.frozenMs) return over('page_frozen', 'the page does not answer', true)
   if (now >= hardStopAt.getTime()) return over('longest_call_reached', 'the longest time is over', true)
-  const screen: Screen | null = snapshot === 'unknown' ? null : classifyScreen(snapshot)
+  const screen: Screen | null = snapshot === 'unknown' ? null : classifyInside(snapshot)
   noteScreen(watch, screen, now)
   if (snapshot === 'unknown' || screen === null) {
     // Not frozen and not readable, such as a page that keeps loading anew.
