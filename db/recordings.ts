@@ -167,7 +167,7 @@ export async function closeAttempt(
 }
 
 /** What an attempt learns with each sign of life. `lost`: the attempt was closed by somebody else, so it must stop. */
-export type BeatAnswer = { kind: 'go_on'; cancelled: boolean; endsAt: Date } | { kind: 'lost' }
+export type BeatAnswer = { kind: 'go_on'; meeting: Meeting } | { kind: 'lost' }
 
 /** A sign of life of an attempt; answers what changed about its meeting. */
 export async function beat(db: Queryable, attemptId: string, now: Date): Promise<BeatAnswer> {
@@ -179,7 +179,7 @@ export async function beat(db: Queryable, attemptId: string, now: Date): Promise
   if (!alive) return { kind: 'lost' }
   const found = await findRecording(db, { recordingId: alive.recordingId })
   if (!found) return { kind: 'lost' }
-  return { kind: 'go_on', cancelled: found.meeting.status === 'cancelled', endsAt: found.meeting.endsAt }
+  return { kind: 'go_on', meeting: found.meeting }
 }
 
 /** The bot is in the call: the attempt, the recording and the meeting learn it together. */

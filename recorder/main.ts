@@ -11,6 +11,7 @@ import { createStore } from '../storage/s3.ts'
 import { copyToDrive } from './copy-to-drive.ts'
 import { finishRecording } from './finish-recording.ts'
 import { recordMeeting } from './record-meeting.ts'
+import { sweep } from './sweep.ts'
 
 const POLL_MS = 500
 const STOP_LIMIT_MS = 900_000
@@ -42,6 +43,8 @@ async function main(config: Config): Promise<void> {
   await jobs.work('copy-to-drive', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
     copyToDrive(deps, recordingId, AbortSignal.any([stopping.signal, job.signal])),
   )
+  await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, () => sweep(deps))
+  await jobs.schedule('sweep', '* * * * *')
   process.stdout.write(`Testigo's recorder ${name} is ready, ${config.recorder.slots} at once\n`)
 
   const signal = await untilStop

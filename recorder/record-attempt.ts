@@ -22,6 +22,7 @@ import { artefactKey } from '../storage/object-names.ts'
 import type { Store } from '../storage/s3.ts'
 import { borrowProfile, NoBotProfile } from './bot-profile.ts'
 import { splitShellWords } from './chromium-args.ts'
+import { isTooEarly } from './due.ts'
 import type { Artefacts } from './meet-page/meet-page.ts'
 import { openSegmentStore } from './store-segments.ts'
 import { type Visit, type VisitOutcome, visitCall } from './visit-call.ts'
@@ -152,7 +153,7 @@ async function settle(
 
 /** Signs of life until `over`; a cancelled meeting or a lost attempt stops the visit. */
 async function keepBeating(
-  { db, clock, log }: Deps,
+  { config, db, clock, log }: Deps,
   attemptId: string,
   over: AbortSignal,
   stop: (ending: Ending) => void,
@@ -161,7 +162,10 @@ async function keepBeating(
     try {
       const answer = await beat(db, attemptId, new Date(clock.now()))
       if (answer.kind === 'lost') stop('recorder_died')
-      else if (answer.cancelled) stop('left_by_request')
+      // Cancelled, or moved away while the bot waits for it: the meeting's own job follows the new time.
+      else if (answer.meeting.status === 'cancelled' || isTooEarly(answer.meeting, config, clock.now())) {
+        stop('left_by_request')
+      }
     } catch (error) {
       // The database may be away for a while; the call goes on and the next sign of life is tried anyway.
       log.warn({ error }, 'no sign of life could be written')

@@ -17,6 +17,7 @@ import {
 import { attempts } from '../db/schema.ts'
 import { isFinal } from '../db/states.ts'
 import type { Log } from '../log.ts'
+import { isTooEarly } from './due.ts'
 import { nextStep } from './next-step.ts'
 import { type RecordingProcess, spawnRecording } from './spawn-recording.ts'
 
@@ -54,6 +55,12 @@ export async function recordMeeting(
     const { recording, meeting } = found
     if (isFinal(recording.status) || recording.status === 'finishing') return
     if (meeting.status === 'cancelled') return await settleMeeting(deps, recording, ['left_by_request'])
+    if (isTooEarly(meeting, deps.config, clock.now())) {
+      // Moved while the bot was waiting for it; the sweep gives it a job for its new time.
+      if (recording.status !== 'pending')
+        await db.transaction(tx => interrupt(tx, recording, 'left_by_request', deps.name))
+      return
+    }
     const lastChance =
       meeting.endsAt.getTime() +
       (meeting.patience.longestExtraSeconds ?? deps.config.patience.longestExtraSeconds) * 1000
@@ -78,6 +85,10 @@ export async function recordMeeting(
     if (signal.aborted) {
       await db.transaction(tx => interrupt(tx, recording, endings.at(-1) ?? 'recorder_stopped', deps.name))
       throw new Error('this recorder stops; the meeting goes on with another one')
+    }
+    if (endings.at(-1) === 'left_by_request') {
+      const now = await findRecording(db, { meetingId })
+      if (now && isTooEarly(now.meeting, deps.config, clock.now())) continue
     }
     const step = nextStep({
       endings,

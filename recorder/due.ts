@@ -1,0 +1,21 @@
+import type { Config } from '../config.ts'
+import type { Patience } from '../db/schema.ts'
+
+/** A job may come a little early, and clocks differ. */
+const EARLY_MS = 60_000
+
+/** When the bot of a meeting sets out; milliseconds since the epoch. */
+export function dueAt(meeting: { startsAt: Date; patience: Patience }, config: Config): number {
+  return (
+    meeting.startsAt.getTime() - (meeting.patience.joinLeadSeconds ?? config.patience.joinLeadSeconds) * 1000
+  )
+}
+
+/** Was the meeting moved away from now? Its bot then waits for the new time. */
+export function isTooEarly(
+  meeting: { startsAt: Date; patience: Patience },
+  config: Config,
+  now: number,
+): boolean {
+  return now < dueAt(meeting, config) - EARLY_MS
+}

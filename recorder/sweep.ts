@@ -1,0 +1,42 @@
+import type { Clock } from '../clock.ts'
+import type { Config } from '../config.ts'
+import type { Database } from '../db/connect.ts'
+import type { OpenJobs } from '../db/jobs.ts'
+import { endMeeting, moveRecording } from '../db/recordings.ts'
+import { findNeverMade, findUncopied, findUnfinished, findUnrecorded } from '../db/stalled.ts'
+import type { Log } from '../log.ts'
+import { dueAt } from './due.ts'
+
+/**
+ * The job `sweep`, once a minute: whatever waits for a job that does not exist gets one, and a meeting that was over
+ * before Google gave it a link ends as `missed`. Nothing stays in between for ever.
+ */
+export async function sweep(deps: {
+  config: Config
+  db: Database
+  jobs: OpenJobs
+  clock: Clock
+  log: Log
+}): Promise<void> {
+  const { config, db, jobs, clock, log } = deps
+  for (const { meetingId, ...meeting } of await findUnrecorded(db)) {
+    const startAfter = new Date(dueAt(meeting, config))
+    log.warn({ meeting: meetingId, startAfter }, 'a meeting had no job to record it')
+    await db.transaction(tx => jobs.send(tx, 'record-meeting', { meetingId }, { key: meetingId, startAfter }))
+  }
+  for (const { recordingId } of await findUnfinished(db)) {
+    log.warn({ recording: recordingId }, 'a recording had no job to finish it')
+    await db.transaction(tx => jobs.send(tx, 'finish-recording', { recordingId }, { key: recordingId }))
+  }
+  for (const { recordingId } of await findUncopied(db)) {
+    log.warn({ recording: recordingId }, 'a recording had no job to copy it')
+    await db.transaction(tx => jobs.send(tx, 'copy-to-drive', { recordingId }, { key: recordingId }))
+  }
+  for (const { recordingId, meetingId } of await findNeverMade(db, new Date(clock.now()))) {
+    log.error({ meeting: meetingId, ending: 'missed' }, 'MEETING NOT RECORDED')
+    await db.transaction(async tx => {
+      await moveRecording(tx, recordingId, 'failed', { actor: 'job:sweep', ending: 'missed' })
+      await endMeeting(tx, meetingId, null)
+    })
+  }
+}
