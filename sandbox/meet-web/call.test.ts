@@ -43,6 +43,39 @@ test('picture of every participant and sound of three streams arrive over WebRTC
   expect(elements).toEqual(Array(3).fill({ paused: false, names: [] }))
 })
 
+test('in the mode without playing elements the sound still comes out', async () => {
+  await using visited = await visitCall(world, {
+    audioOutput: 'web-audio',
+    participants: [{ name: 'Ana', cameraOff: true }],
+    beforeLoad: () => {
+      const meters: AnalyserNode[] = []
+      Object.assign(window, { meters })
+      const native = AudioContext.prototype.createMediaStreamSource
+      AudioContext.prototype.createMediaStreamSource = function (stream) {
+        const source = native.call(this, stream)
+        const meter = new AnalyserNode(this, { fftSize: 32_768 })
+        source.connect(meter)
+        meters.push(meter)
+        return source
+      }
+    },
+  })
+  await visited.page.waitForFunction(
+    () => {
+      const { meters } = window as unknown as { meters: AnalyserNode[] }
+      const samples = new Float32Array(32_768)
+      meters[0]?.getFloatTimeDomainData(samples)
+      return samples.some(sample => sample > 0.05)
+    },
+    { timeout: 10_000, polling: 200 },
+  )
+  expect(await visited.page.$$eval('body > audio', all => all.map(one => one.paused))).toEqual([
+    true,
+    true,
+    true,
+  ])
+})
+
 test('participants who come, leave or switch their camera change tiles and videos', async () => {
   await using visited = await visitCall(world, { participants: ['Ana', 'Luis'] })
   const { page, meeting } = visited

@@ -2,6 +2,7 @@ import { randomInt } from 'node:crypto'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
 import { createServer as createHttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { networkInterfaces } from 'node:os'
 import type { Duplex } from 'node:stream'
 import { WebSocketServer } from 'ws'
 import { Accounts } from './accounts.ts'
@@ -93,6 +94,7 @@ export class MeetWeb {
       `--host-resolver-rules=${rules.join(',')}`,
       `--ignore-certificate-errors-spki-list=${this.#spkiSha256}`,
       '--allow-loopback-in-peer-connection',
+      ...(hasNetwork() ? [] : ['--use-fake-ui-for-media-stream']),
     ]
   }
 
@@ -174,6 +176,14 @@ export async function startMeetWeb(options: MeetWebOptions = {}): Promise<MeetWe
   const meetWeb = new MeetWeb(options)
   await meetWeb.start(options)
   return meetWeb
+}
+
+/**
+ * Without a route outwards Chromium offers no address at all to a page that may not use microphone and camera; then
+ * the bot's browser must grant that permission.
+ */
+function hasNetwork(): boolean {
+  return Object.values(networkInterfaces()).some(addresses => addresses?.some(address => !address.internal))
 }
 
 type AnyServer = ReturnType<typeof createHttpServer> | ReturnType<typeof createHttpsServer>

@@ -31,17 +31,20 @@ export type Visit = AsyncDisposable & { meeting: Meeting; page: Page; context: B
 export type VisitOptions = CreateMeeting & {
   query?: string
   account?: { email: string; name: string }
+  /** Runs in the page before its own scripts. */
+  beforeLoad?: () => void
   /** Visits this meeting instead of making one. */
   of?: Meeting
 }
 
 /** Opens a meeting in a browser context of its own and waits until it shows something. */
 export async function visit({ web, browser }: TestWorld, options: VisitOptions = {}): Promise<Visit> {
-  const { query = '?hl=en', account, of, ...wanted } = options
+  const { query = '?hl=en', account, beforeLoad, of, ...wanted } = options
   const meeting = of ?? web.createMeeting({ renderDelayMs: 50, chipsDelayMs: 50, ...wanted })
   const context = await browser.createBrowserContext()
   const page = await context.newPage()
   if (account) await page.goto(`https://accounts.google.com/_sandbox/sign-in?${new URLSearchParams(account)}`)
+  if (beforeLoad) await page.evaluateOnNewDocument(beforeLoad)
   await page.goto(meeting.url + query)
   if (page.url().startsWith('https://meet.google.com/')) await page.waitForSelector('c-wiz')
   return { meeting, page, context, [Symbol.asyncDispose]: () => context.close() }

@@ -4,7 +4,7 @@ import { state } from './page-state.js'
 
 let peer = null
 let session = null
-let mutedOutput = null
+let webAudio = null
 const videoTracks = new Map()
 const listeners = []
 
@@ -100,14 +100,22 @@ function playAll() {
   }
 }
 
-/** The mode in which the three elements stay paused and the sound takes another way (§9.9). */
+/**
+ * The mode in which the three elements stay paused and the sound takes another way (§9.9). Chromium decodes a remote
+ * track for Web Audio only while some element plays it, so a muted one outside the document does.
+ */
 function playThroughWebAudio() {
-  mutedOutput ??= { context: new AudioContext(), sources: new Map() }
-  const { context, sources } = mutedOutput
-  void context.resume()
+  webAudio ??= { context: new AudioContext(), players: new Map() }
+  const { context, players } = webAudio
+  context.resume().catch(error => console.warn(`sound waits: ${error.name}`))
   for (const audio of audioElements()) {
-    if (audio.srcObject === null || sources.get(audio) === audio.srcObject) continue
-    sources.set(audio, audio.srcObject)
-    context.createMediaStreamSource(audio.srcObject).connect(context.destination)
+    const stream = audio.srcObject
+    if (stream === null || players.get(audio)?.srcObject === stream) continue
+    const player = new Audio()
+    player.muted = true
+    player.srcObject = stream
+    player.play().catch(error => console.warn(`sound waits: ${error.name}`))
+    players.set(audio, player)
+    context.createMediaStreamSource(stream).connect(context.destination)
   }
 }
