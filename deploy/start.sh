@@ -17,4 +17,5 @@ while [ ! -e "$settings" ]; do
   waited=$((waited + 1))
 done
 . "$settings"
+export TESTIGO_LOG_LEVEL="${TESTIGO_LOG_LEVEL:-warn}"
 exec node "$@"

@@ -13,6 +13,7 @@ const USAGE = `node scripts/compose-demo.ts --api URL --control URL [-- options]
 
   --api URL        where the API answers
   --control URL    where the sandbox takes orders
+  --docs URL       where a person finds the API's pages, to be shown at the end
   --seconds N      how long the call lasts once the bot records (default 30)
   --out DIR        folder for the video (default: the working folder)
 `
@@ -24,6 +25,7 @@ class Refused extends Error {}
 interface DemoOptions {
   apiUrl: string
   controlUrl: string
+  docsUrl: string
   seconds: number
   out: string
 }
@@ -34,6 +36,7 @@ function readOptions(args: string[]): DemoOptions {
     options: {
       api: { type: 'string' },
       control: { type: 'string' },
+      docs: { type: 'string' },
       seconds: { type: 'string', default: '30' },
       out: { type: 'string', default: '.' },
     },
@@ -42,10 +45,16 @@ function readOptions(args: string[]): DemoOptions {
   const seconds = Number(values.seconds)
   if (!Number.isInteger(seconds) || seconds < 5 || seconds > 7200)
     throw new Refused(`--seconds takes a whole number from 5 to 7200\n\n${USAGE}`)
-  return { apiUrl: values.api, controlUrl: values.control, seconds, out: values.out }
+  return {
+    apiUrl: values.api,
+    controlUrl: values.control,
+    docsUrl: values.docs ?? `${values.api}/docs`,
+    seconds,
+    out: values.out,
+  }
 }
 
-async function demo({ apiUrl, controlUrl, seconds, out }: DemoOptions): Promise<boolean> {
+async function demo({ apiUrl, controlUrl, docsUrl, seconds, out }: DemoOptions): Promise<boolean> {
   const { databaseUrl, google } = readConfig(process.env)
   // The sandbox's own account is in the same setting; a real one means that the API talks to Google itself.
   if (!google.apiUrl.startsWith('http://'))
@@ -72,7 +81,7 @@ async function demo({ apiUrl, controlUrl, seconds, out }: DemoOptions): Promise<
   const [view] = await Promise.all([over, ended])
   const file = join(out, `${meeting.id}.mp4`)
   if (view.s3) await download(view.s3.url, file, view.sha256, stop.signal)
-  report(progress, view, file, apiUrl)
+  report(progress, view, file, docsUrl)
   return (
     view.status === 'available' &&
     view.s3 !== null &&
@@ -98,7 +107,7 @@ function report(
   progress: ReturnType<typeof createProgress>,
   view: RecordingView,
   file: string,
-  apiUrl: string,
+  docsUrl: string,
 ): void {
   const length = `${((view.durationMs ?? 0) / 1000).toFixed(1)} s, ${((view.sizeBytes ?? 0) / 1e6).toFixed(1)} MB`
   progress.step(`${view.status}${view.ending ? `: ${view.ending.en}` : ''} ${length}`)
@@ -107,7 +116,7 @@ function report(
   if (view.s3) progress.step(`S3:    ${view.s3.url}`)
   if (view.drive?.link) progress.step(`Drive: ${view.drive.link}`)
   progress.step(`File:  ${file} (in this container)`)
-  progress.step(`API:   ${apiUrl}/docs`)
+  progress.step(`API:   ${docsUrl}`)
 }
 
 try {
