@@ -15,7 +15,7 @@ export interface ProcessStat {
 }
 
 /** One process, or undefined when it is gone. A zombie counts as gone. */
-export async function readProcessStat(pid: number): Promise<ProcessStat | undefined> {
+async function readProcessStat(pid: number): Promise<ProcessStat | undefined> {
   let text: string
   try {
     text = await readFile(`/proc/${pid}/stat`, 'utf8')

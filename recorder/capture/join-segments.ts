@@ -74,7 +74,7 @@ export async function joinSegments(
 }
 
 /** ffmpeg's command line (a pure value). `-copyts`: it would else move the picture by the AAC priming of 21 ms. */
-export function joinArgs(outFile: string): string[] {
+function joinArgs(outFile: string): string[] {
   return [
     ...['-hide_banner', '-nostdin', '-loglevel', 'error', '-copyts', '-f', 'mp4', '-i', 'pipe:0'],
     ...['-map', '0:v:0', '-map', '0:a:0?', '-c', 'copy', '-movflags', '+faststart'],

@@ -58,7 +58,7 @@ export interface Segmenter extends AsyncDisposable {
 }
 
 /** ffmpeg's command line for live segments (a pure value). */
-export function segmentArgs({ audioBitrate }: { audioBitrate: number }): string[] {
+function segmentArgs({ audioBitrate }: { audioBitrate: number }): string[] {
   return [
     ...['-hide_banner', '-nostdin', '-loglevel', 'warning'],
     // The header says all there is to know: no waiting to look at the first seconds.

@@ -19,17 +19,19 @@ export interface InPageSettings {
 
 /** What the page tells beside the media itself. */
 export type PageMessage =
+  | { type: 'ready' }
   | { type: 'started'; atMs: number }
   | { type: 'ended' }
   | { type: 'failed'; reason: 'reader-too-slow' | 'recorder-error' | 'track-ended'; detail: string }
   | { type: 'stats'; framesDelivered: number; framesDropped: number; waitingBytes: number }
 
 /** What the recorder tells the page. */
-export type RecorderMessage = { type: 'ack' } | { type: 'stop' }
+export type RecorderMessage = { type: 'begin' } | { type: 'ack' } | { type: 'stop' }
 
 /**
- * Captures one tab with picture and sound, encodes it with MediaRecorder and sends the chunks over the WebSocket.
- * Resolves when recording has begun; everything after that is told over the WebSocket. Rejects when it cannot begin.
+ * Captures one tab with picture and sound and, when told to begin, encodes it with MediaRecorder and sends the chunks
+ * over the WebSocket. Resolves when all is ready; everything after that is told over the WebSocket. Rejects when the tab
+ * cannot be captured.
  */
 export async function captureTab(settings: InPageSettings): Promise<void> {
   interface TabCaptureApi {
@@ -138,21 +140,27 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
   videoTrack.onended = () => fail('track-ended', 'the picture of the tab ended')
   socket.onmessage = event => {
     const message = JSON.parse(event.data as string) as RecorderMessage
-    if (message.type === 'ack') {
+    if (message.type === 'begin') begin()
+    else if (message.type === 'ack') {
       unacknowledged--
       void send()
     } else {
       over = true
+      // Stopped before it began there is no last chunk to wait for.
+      if (recorder.state === 'inactive' && !recorderDone) {
+        recorderDone = true
+        void send()
+      }
       release()
     }
   }
   socket.onclose = release
 
-  // The start event comes some 200 ms late; the recorded frames begin with this call.
-  const atMs = performance.timeOrigin + performance.now()
-  await new Promise<void>(resolve => {
-    recorder.onstart = () => resolve()
+  const begin = () => {
+    // The start event comes some 200 ms late; the recorded frames begin with this call.
+    const atMs = performance.timeOrigin + performance.now()
+    recorder.onstart = () => tell({ type: 'started', atMs })
     recorder.start(settings.timesliceMs)
-  })
-  tell({ type: 'started', atMs })
+  }
+  tell({ type: 'ready' })
 }

@@ -84,14 +84,31 @@ export class CaptureDidNotStart extends Error {
   }
 }
 
-/**
- * Captures picture and sound of the meeting's tab. Resolves when the recording runs; the extension's tab is then in
- * front of the meeting's, because the compositor then draws for the capture only (DESIGN.md §2, row 2).
- */
+/** A capture that only waits for its cue: what takes time is done, so that nothing of the call is lost to it. */
+export interface PreparedCapture extends AsyncDisposable {
+  /** Begins to record; resolves when the recording runs. Throws `CaptureDidNotStart`. */
+  begin(): Promise<TabCapture>
+  /** Lets go of the tab. May be called twice, and after `begin`. */
+  stop(): Promise<void>
+}
+
+/** Captures picture and sound of the meeting's tab at once. Resolves when the recording runs. */
 export async function startTabCapture(
-  { browser, page, extensionPage, tabId, closed }: RecorderBrowser,
+  recorderBrowser: RecorderBrowser,
   settings: TabCaptureSettings,
 ): Promise<TabCapture> {
+  const prepared = await prepareTabCapture(recorderBrowser, settings)
+  return prepared.begin()
+}
+
+/**
+ * Gets hold of the meeting's tab, picture and sound, without recording yet. The extension's tab is then in front of the
+ * meeting's, because the compositor then draws for the capture only (DESIGN.md §2, row 2). Throws `CaptureDidNotStart`.
+ */
+export async function prepareTabCapture(
+  { browser, page, extensionPage, tabId, closed }: RecorderBrowser,
+  settings: TabCaptureSettings,
+): Promise<PreparedCapture> {
   const noBytesMs = settings.noBytesMs ?? NO_BYTES_MS
   const stats: CaptureStats = {
     bytes: 0,
@@ -103,6 +120,7 @@ export async function startTabCapture(
     waitingBytesInBrowser: 0,
   }
   const failed = Promise.withResolvers<CaptureFailure>()
+  const ready = Promise.withResolvers<void>()
   const started = Promise.withResolvers<number>()
   const ended = Promise.withResolvers<void>()
   let stopping = false
@@ -122,7 +140,8 @@ export async function startTabCapture(
     timers.push(setTimeout(() => fail(reason, detail), CAUSE_COMES_MS))
   }
   const onMessage = (message: PageMessage) => {
-    if (message.type === 'started') started.resolve(message.atMs)
+    if (message.type === 'ready') ready.resolve()
+    else if (message.type === 'started') started.resolve(message.atMs)
     else if (message.type === 'ended') ended.resolve()
     else if (message.type === 'failed') {
       watchdog.stop()
@@ -177,31 +196,7 @@ export async function startTabCapture(
     return stopped
   }
 
-  try {
-    const begin = extensionPage.evaluate(captureTab, {
-      url: link.url,
-      tabId,
-      ...settings,
-      timesliceMs: TIMESLICE_MS,
-      mimeType: MIME_TYPE,
-      maxUnacknowledged: MAX_UNACKNOWLEDGED,
-      maxWaitingBytes: settings.maxWaitingBytes ?? MAX_WAITING_BYTES,
-    })
-    const startedAt = await firstOf(
-      begin.then(() => started.promise),
-      failed.promise,
-    )
-    watchdog.start()
-    await extensionPage.bringToFront()
-    return {
-      chunks: link.chunks,
-      startedAt,
-      stats: () => ({ ...stats, waitingChunks: link.waitingChunks() }),
-      failed: failed.promise,
-      stop,
-      [Symbol.asyncDispose]: stop,
-    }
-  } catch (error) {
+  const giveUp = async (error: unknown): Promise<never> => {
     // Nothing was recorded, so there is nothing to wait for.
     ended.resolve()
     await stop()
@@ -210,9 +205,45 @@ export async function startTabCapture(
     if (!browser.connected) throw new CaptureDidNotStart('browser-gone', 'Chromium is gone', { cause: error })
     throw new CaptureDidNotStart('refused', `Chromium refused to capture the tab: ${text}`, { cause: error })
   }
+  const begin = async (): Promise<TabCapture> => {
+    try {
+      link.tell({ type: 'begin' })
+      const startedAt = await firstOf(started.promise, failed.promise)
+      watchdog.start()
+      return {
+        chunks: link.chunks,
+        startedAt,
+        stats: () => ({ ...stats, waitingChunks: link.waitingChunks() }),
+        failed: failed.promise,
+        stop,
+        [Symbol.asyncDispose]: stop,
+      }
+    } catch (error) {
+      return await giveUp(error)
+    }
+  }
+  try {
+    const prepared = extensionPage.evaluate(captureTab, {
+      url: link.url,
+      tabId,
+      ...settings,
+      timesliceMs: TIMESLICE_MS,
+      mimeType: MIME_TYPE,
+      maxUnacknowledged: MAX_UNACKNOWLEDGED,
+      maxWaitingBytes: settings.maxWaitingBytes ?? MAX_WAITING_BYTES,
+    })
+    await firstOf(
+      prepared.then(() => ready.promise),
+      failed.promise,
+    )
+    await extensionPage.bringToFront()
+    return { begin, stop, [Symbol.asyncDispose]: stop }
+  } catch (error) {
+    return await giveUp(error)
+  }
 }
 
-async function firstOf(started: Promise<number>, failed: Promise<CaptureFailure>): Promise<number> {
+async function firstOf<T>(begun: Promise<T>, failed: Promise<CaptureFailure>): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const tooLate = new Promise<never>((_, reject) => {
     timer = setTimeout(
@@ -227,7 +258,7 @@ async function firstOf(started: Promise<number>, failed: Promise<CaptureFailure>
     throw new CaptureDidNotStart(reason, detail)
   })
   try {
-    return await Promise.race([started, broke, tooLate])
+    return await Promise.race([begun, broke, tooLate])
   } finally {
     clearTimeout(timer)
   }
