@@ -3,7 +3,13 @@ import type { Ending } from '../db/endings.ts'
 import type { Log } from '../log.ts'
 import { BrowserDidNotStart, type BrowserSettings, launchBrowser, type RecorderBrowser } from './browser.ts'
 import { type Segment, startSegmenter } from './capture/segmenter.ts'
-import { startTabCapture, type TabCaptureSettings } from './capture/tab-capture.ts'
+import {
+  CaptureDidNotStart,
+  type PreparedCapture,
+  prepareTabCapture,
+  type TabCapture,
+  type TabCaptureSettings,
+} from './capture/tab-capture.ts'
 import { joinCall } from './meet-page/join-call.ts'
 import type { JoinAs } from './meet-page/join-steps.ts'
 import { type Artefacts, type MeetPage, openMeetPage } from './meet-page/meet-page.ts'
@@ -81,6 +87,14 @@ export async function visitCall(visit: Visit, sink: VisitSink, context: Context)
     return { ending: 'browser_died', detail: error.message, endedAt: new Date(clock.now()), notInCallMs: 0 }
   }
   await using _ = browser
+  // Before joining: getting hold of the tab takes a second that would else be missing from the call.
+  let prepared: PreparedCapture
+  try {
+    prepared = await prepareTabCapture(browser, visit.capture)
+  } catch (error) {
+    return captureDidNotStart(error, context)
+  }
+  await using _prepared = prepared
   using page = openMeetPage(browser.page, { language: visit.language, clock, log })
   const joined = await Promise.race([
     browser.closed,
@@ -116,27 +130,35 @@ export async function visitCall(visit: Visit, sink: VisitSink, context: Context)
       ...(artefacts ? { artefacts } : {}),
     }
   }
-  const outcome = await recordUntilOver(visit, sink, {
-    ...context,
-    browser,
-    page,
-    telling,
-    admittedAt: joined.at,
-  })
+  let capture: TabCapture
+  try {
+    capture = await prepared.begin()
+  } catch (error) {
+    return captureDidNotStart(error, context)
+  }
+  const inCall = { ...context, browser, capture, page, telling, admittedAt: joined.at }
+  const outcome = await recordUntilOver(visit, sink, inCall)
   await telling.done()
   return outcome
 }
 
+function captureDidNotStart(error: unknown, { clock, log }: Context): VisitOutcome {
+  if (!(error instanceof CaptureDidNotStart)) throw error
+  log.error({ error, reason: error.reason }, 'the capture did not start')
+  const ending = BROWSER_FAULTS.has(error.reason) ? 'browser_died' : 'capture_failed'
+  return { ending, detail: error.message, endedAt: new Date(clock.now()), notInCallMs: 0 }
+}
+
 interface InCall extends Context {
   browser: RecorderBrowser
+  capture: TabCapture
   page: MeetPage
   telling: Telling
   admittedAt: Date
 }
 
 async function recordUntilOver(visit: Visit, sink: VisitSink, call: InCall): Promise<VisitOutcome> {
-  const { clock, log, page, admittedAt, telling } = call
-  await using capture = await startTabCapture(call.browser, visit.capture)
+  const { clock, log, page, admittedAt, telling, capture } = call
   await using segmenter = startSegmenter(capture.chunks, {
     segmentSeconds: visit.segmentSeconds,
     startedAtMs: capture.startedAt,

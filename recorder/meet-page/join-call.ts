@@ -36,7 +36,8 @@ export type JoinResult =
   | { kind: 'joined'; at: Date; knocks: number; signals: readonly string[] }
   | { kind: 'not_joined'; ending: Ending; why: string; knocks: number; artefacts: Artefacts | null }
 
-const BETWEEN_LOOKS_MS = 500
+/** Short, because what passes between the admission and its discovery is missing from the recording. */
+const BETWEEN_LOOKS_MS = 250
 const FROZEN_MS = 30_000
 const LOAD_AGAIN_MS = 2_000
 const LEAVE_LIMIT_MS = 6_000
