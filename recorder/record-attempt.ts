@@ -232,7 +232,7 @@ export function planVisit(
   const { email, guest, name, language } = config.bot
   return {
     url: meeting.joinUrl,
-    as: guest ? { kind: 'guest', name } : { kind: 'signed_in', email: email ?? '' },
+    as: guest ? { kind: 'guest', name } : { kind: 'signed_in', email: email ?? null },
     language,
     scheduledStart: meeting.startsAt,
     sawPeopleBefore: false,

@@ -113,6 +113,7 @@ async function demo(options: DemoOptions): Promise<boolean> {
       limitMs: 90_000,
     })
     progress.step(`The bot is in the call; people talk for ${options.seconds} s`)
+    const joinedAtMs = call.events.findLast(event => event.type === 'joined')?.atMs ?? null
     const ended = systemClock.sleep(options.seconds * 1000, stop.signal).then(() => call.end())
     const view = await waitForRecording({
       apiUrl,
@@ -125,6 +126,7 @@ async function demo(options: DemoOptions): Promise<boolean> {
       limitMs: options.seconds * 1000 + 180_000,
     })
     await ended
+    const endedAtMs = call.events.findLast(event => event.type === 'ended')?.atMs ?? null
     const file = join(root, '.testigo', 'recordings', `${meeting.id}.mp4`)
     if (view.s3) await download(view.s3.url, file, view.sha256, stop.signal)
     const checks = view.checks ?? {}
@@ -132,7 +134,7 @@ async function demo(options: DemoOptions): Promise<boolean> {
       view.status === 'available' &&
       view.drive?.status === 'uploaded' &&
       Object.values(checks).every(check => check.ok)
-    report(options, progress, meeting, view, file, apiUrl)
+    report(options, progress, { meeting, view, file, apiUrl, call: { joinedAtMs, endedAtMs } })
     return good
   }
   const good = await Promise.race([work(), died])
@@ -151,13 +153,19 @@ const isOver = (view: RecordingView) =>
   ['failed', 'not_held', 'cancelled'].includes(view.status) ||
   (['available', 'partial'].includes(view.status) && view.drive?.status !== 'pending')
 
+interface Outcome {
+  meeting: { id: string; joinUrl: string }
+  view: RecordingView
+  file: string
+  apiUrl: string
+  /** When the bot came into the call and when the host ended it, as the simulated Meet saw it. */
+  call: { joinedAtMs: number | null; endedAtMs: number | null }
+}
+
 function report(
   options: DemoOptions,
   progress: ReturnType<typeof createProgress>,
-  meeting: { id: string; joinUrl: string },
-  view: RecordingView,
-  file: string,
-  apiUrl: string,
+  { meeting, view, file, apiUrl, call }: Outcome,
 ): void {
   progress.step(
     `${view.status}${view.ending ? `: ${view.ending.en}` : ''} ${((view.durationMs ?? 0) / 1000).toFixed(1)} s, ${((view.sizeBytes ?? 0) / 1e6).toFixed(1)} MB`,
@@ -178,7 +186,7 @@ function report(
     checks: view.checks,
   }
   process.stdout.write(
-    `${JSON.stringify({ meetingId: meeting.id, joinUrl: meeting.joinUrl, apiUrl, recording })}\n`,
+    `${JSON.stringify({ meetingId: meeting.id, joinUrl: meeting.joinUrl, apiUrl, call, recording })}\n`,
   )
 }
 

@@ -87,11 +87,14 @@ async function enter(visit: Visit): Promise<Outcome> {
   if (signal.aborted) return notJoined('left_by_request', 'asked to stop')
   const own =
     as.kind === 'signed_in' && signedIn.kind === 'accounts'
-      ? signedIn.accounts.find(account => isSameAccount(account.email, as.email))
+      ? signedIn.accounts.find(account => as.email === null || isSameAccount(account.email, as.email))
       : undefined
   if (as.kind === 'signed_in' && signedIn.kind === 'accounts' && own === undefined) {
     const others = signedIn.accounts.map(account => account.email).join(', ') || 'nobody'
-    return notJoined('bot_not_signed_in', `${others} is signed in, not ${as.email}`)
+    return notJoined(
+      'bot_not_signed_in',
+      `${others} is signed in, not ${as.email ?? 'an account of the bot'}`,
+    )
   }
   if (as.kind === 'signed_in' && own === undefined)
     log.warn({}, 'Google did not say who is signed in; the page will')

@@ -16,7 +16,8 @@ export function togglesToMute(snapshot: Snapshot): MuteToggle[] {
   )
 }
 
-export type JoinAs = { kind: 'guest'; name: string } | { kind: 'signed_in'; email: string }
+/** `email` null: whoever is signed in in the profile. */
+export type JoinAs = { kind: 'guest'; name: string } | { kind: 'signed_in'; email: string | null }
 
 export interface JoinLimits {
   /** How long the page may take to show something. */
@@ -177,9 +178,10 @@ function beforeJoining(question: JoinQuestion, screen: Extract<Screen, { kind: '
 }
 
 /** A sentence when the page does not belong to the bot's account; null when nothing speaks against it. */
-function accountProblem(snapshot: Snapshot, email: string, signedIn: SignedIn): string | null {
+function accountProblem(snapshot: Snapshot, email: string | null, signedIn: SignedIn): string | null {
   if (asksForName(snapshot)) return 'Meet asks for a name, so nobody is signed in'
   if (snapshot.anonymous === true) return 'Meet takes the bot for an anonymous guest'
+  if (email === null) return null
   const shown = snapshot.emails
   const sure = signedIn.kind === 'accounts' && signedIn.accounts.length === 1
   // The page may show somebody else's address; it decides only where Google has not already named the one account.

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findRecording, listAttempts } from '../../db/recordings.ts'
+import { findRecording, listAttempts, listSegments } from '../../db/recordings.ts'
 import type { Calls } from '../start.ts'
 import { isOver, openStage, type RecordingAnswer, type Stage } from './stage.ts'
 
@@ -27,6 +27,7 @@ const CALLS: Record<string, Calls> = {
   'nobody comes': { participants: [] },
   'Spanish page': { language: 'es-419', invited: [], admitAfterMs: 2_000, endAfterMs: 10_000 },
   'words changed': { wordsChanged: true },
+  'long one': {},
   'first of two': { endAfterMs: 12_000 },
   'second of two': { endAfterMs: 12_000 },
 }
@@ -172,6 +173,34 @@ test('an unknown screen ends in its own word, with a picture and the page kept i
   }
 })
 
+test('while the call runs its segments are in the bucket, each within six seconds of its last frame', {
+  timeout: 120_000,
+}, async () => {
+  const meeting = await stage.post('long one', 600)
+  const during = await stage.until(meeting, ({ attempts }) => (attempts[0]?.segments ?? 0) >= 3, 60_000)
+  expect(during.status).toBe('recording')
+  const found = await findRecording(stage.db, { meetingId: meeting.id })
+  const rows = await listSegments(stage.db, found?.recording.id ?? '')
+  const listed = await keysInBucket()
+  for (const row of rows) {
+    expect(listed).toContain(row.s3Key)
+    if (row.number > 0) expect(row.storedAt.getTime() - row.endedAt.getTime(), row.s3Key).toBeLessThan(6_000)
+  }
+  stage.call(meeting).end()
+  expectGood(await stage.until(meeting, isOver, 60_000), 'call_ended_by_host')
+})
+
+test('a meeting that is cancelled during the call loses its bot, and keeps what was recorded', {
+  timeout: 120_000,
+}, async () => {
+  const meeting = await stage.post('long one', 600)
+  await stage.until(meeting, ({ attempts }) => (attempts[0]?.segments ?? 0) >= 2, 60_000)
+  await stage.ask(`/v1/meetings/${meeting.id}`, { method: 'DELETE' })
+  const recording = await stage.until(meeting, isOver, 60_000)
+  expectGood(recording, 'left_by_request')
+  expect(stage.call(meeting).events.filter(event => event.type === 'left')).toHaveLength(1)
+})
+
 test('two meetings at once are two recordings', { timeout: 150_000 }, async () => {
   const both = await Promise.all(['first of two', 'second of two'].map(title => journey(title, 600, 120_000)))
   for (const { recording } of both) expectGood(recording, 'call_ended_by_host')
@@ -182,4 +211,11 @@ async function artefactsOf(meetingId: string) {
   const found = await findRecording(stage.db, { meetingId })
   if (!found) throw new Error('the meeting has no recording')
   return (await listAttempts(stage.db, found.recording.id)).flatMap(attempt => attempt.artefacts)
+}
+
+async function keysInBucket(): Promise<string[]> {
+  const answer = await fetch(
+    `${stage.sandbox.s3.endpoint}/${stage.sandbox.env.TESTIGO_S3_BUCKET}?list-type=2`,
+  )
+  return [...(await answer.text()).matchAll(/<Key>([^<]+)<\/Key>/g)].map(match => match[1] ?? '')
 }
