@@ -90,6 +90,7 @@ export function createStore(
   // Links are signed for the address that their reader uses, which may not be ours.
   const signer = new S3Client({
     ...connection(settings, settings.publicEndpoint),
+    requestChecksumCalculation: 'WHEN_REQUIRED',
     responseChecksumValidation: 'WHEN_REQUIRED',
   })
   const requestMs = Math.min(limits.requestMs, uploadTimeoutMs)
