@@ -26,7 +26,7 @@ const NEXT_RECORDING_STATUS: Record<RecordingStatus, readonly RecordingStatus[]>
   pending: ['joining', 'failed', 'not_held', 'cancelled'],
   joining: ['waiting_room', 'recording', 'interrupted', 'finishing', 'failed', 'not_held', 'cancelled'],
   waiting_room: ['recording', 'joining', 'interrupted', 'finishing', 'failed', 'not_held', 'cancelled'],
-  recording: ['interrupted', 'finishing', 'failed'],
+  recording: ['interrupted', 'finishing', 'failed', 'not_held', 'cancelled'],
   interrupted: ['joining', 'finishing', 'failed', 'not_held', 'cancelled'],
   finishing: ['available', 'partial', 'failed'],
   available: [],

@@ -36,9 +36,11 @@ test('the bot comes back once after being removed; the second removal is final',
 })
 
 test('a meeting to which nobody came is not held, which is no failure', () => {
-  expect(nextStep({ endings: ['nobody_came'], hasMedia: false, ...duringTheMeeting })).toEqual({
-    kind: 'not_held',
-  })
+  for (const hasMedia of [false, true]) {
+    expect(nextStep({ endings: ['nobody_came'], hasMedia, ...duringTheMeeting })).toEqual({
+      kind: 'not_held',
+    })
+  }
 })
 
 test('every ending leads somewhere final in the end', () => {

@@ -50,6 +50,8 @@ export function nextStep({ endings, hasMedia, now, endsAt }: AttemptHistory): Ne
     const answered = endings.filter(ending => ending === last).length - 1
     if (inTime && answered < times) return { kind: 'again', delaySeconds }
   }
+  // An empty room that was recorded while the bot waited is no recording of a meeting.
+  if (last === 'nobody_came') return { kind: 'not_held' }
   if (hasMedia) return { kind: 'finish' }
   return facts.held === 'no' ? { kind: 'not_held' } : { kind: 'failed' }
 }

@@ -10,6 +10,7 @@ import {
   findRecording,
   hasMedia,
   listAttempts,
+  type Meeting,
   moveRecording,
   openAttempt,
   type Recording,
@@ -44,63 +45,84 @@ export async function recordMeeting(
   meetingId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const { db, clock } = deps
   const log = deps.log.child({ meeting: meetingId })
   for (;;) {
-    const found = await findRecording(db, { meetingId })
+    const found = await findRecording(deps.db, { meetingId })
     if (!found) {
       log.warn({}, 'the meeting is gone')
       return
     }
-    const { recording, meeting } = found
-    if (isFinal(recording.status) || recording.status === 'finishing') return
-    if (meeting.status === 'cancelled') return await settleMeeting(deps, recording, ['left_by_request'])
-    if (isTooEarly(meeting, deps.config, clock.now())) {
-      // Moved while the bot was waiting for it; the sweep gives it a job for its new time.
-      if (recording.status !== 'pending')
-        await db.transaction(tx => interrupt(tx, recording, 'left_by_request', deps.name))
-      return
-    }
-    const lastChance =
-      meeting.endsAt.getTime() +
-      (meeting.patience.longestExtraSeconds ?? deps.config.patience.longestExtraSeconds) * 1000
-    if (recording.status === 'pending' && clock.now() > lastChance)
-      return await settleMeeting(deps, recording, ['missed'])
-
-    const opened = await db.transaction(tx =>
-      openAttempt(tx, recording.id, {
-        recorder: deps.name,
-        botAccount: deps.config.bot.guest ? null : (deps.config.bot.email ?? null),
-        now: new Date(clock.now()),
-      }),
-    )
-    if (opened.kind === 'refused') {
-      if (opened.because === 'over') return
+    const next = await beginAttempt(deps, found)
+    if (next.kind === 'over') return
+    if (next.kind === 'busy') {
       log.info({}, 'another recorder is recording this meeting')
-      await clock.sleep(BUSY_RETRY_MS, signal)
+      await deps.clock.sleep(BUSY_RETRY_MS, signal)
       continue
     }
-    await runAttempt(deps, opened.attempt.id, signal, log)
-    const endings = (await listAttempts(db, recording.id)).map(attempt => attempt.ending ?? 'recorder_died')
-    if (signal.aborted) {
-      await db.transaction(tx => interrupt(tx, recording, endings.at(-1) ?? 'recorder_stopped', deps.name))
-      throw new Error('this recorder stops; the meeting goes on with another one')
-    }
-    if (endings.at(-1) === 'left_by_request') {
-      const now = await findRecording(db, { meetingId })
-      if (now && isTooEarly(now.meeting, deps.config, clock.now())) continue
-    }
-    const step = nextStep({
-      endings,
-      hasMedia: await hasMedia(db, recording.id),
-      now: clock.now(),
-      endsAt: meeting.endsAt.getTime(),
-    })
-    log.info({ ending: endings.at(-1), step }, 'attempt settled')
-    if (step.kind !== 'again') return await settleMeeting(deps, recording, endings)
-    await db.transaction(tx => interrupt(tx, recording, endings.at(-1) ?? 'recorder_died', deps.name))
-    await clock.sleep(step.delaySeconds * 1000, signal)
+    await runAttempt(deps, next.attemptId, signal, log)
+    const step = await afterAttempt(deps, found, signal.aborted)
+    log.info(step, 'attempt settled')
+    if (signal.aborted) throw new Error('this recorder stops; the meeting goes on with another one')
+    if (step.kind === 'settled') return
+    await deps.clock.sleep(step.delaySeconds * 1000, signal)
   }
+}
+
+interface Found {
+  recording: Recording
+  meeting: Meeting
+}
+
+type Beginning = { kind: 'opened'; attemptId: string } | { kind: 'busy' } | { kind: 'over' }
+
+async function beginAttempt(deps: RecorderDeps, { recording, meeting }: Found): Promise<Beginning> {
+  const { config, db, clock, name } = deps
+  const now = clock.now()
+  if (isFinal(recording.status) || recording.status === 'finishing') return { kind: 'over' }
+  if (meeting.status === 'cancelled') return await settleMeeting(deps, recording, ['left_by_request'])
+  if (isTooEarly(meeting, config, now)) {
+    // Moved while the bot was waiting for it; the sweep gives it a job for its new time.
+    if (recording.status !== 'pending')
+      await db.transaction(tx => interrupt(tx, recording, 'left_by_request', name))
+    return { kind: 'over' }
+  }
+  const extraSeconds = meeting.patience.longestExtraSeconds ?? config.patience.longestExtraSeconds
+  const lastChance = meeting.endsAt.getTime() + extraSeconds * 1000
+  if (recording.status === 'pending' && now > lastChance)
+    return await settleMeeting(deps, recording, ['missed'])
+  const botAccount = config.bot.guest ? null : (config.bot.email ?? null)
+  const opened = await db.transaction(tx =>
+    openAttempt(tx, recording.id, { recorder: name, botAccount, now: new Date(now) }),
+  )
+  if (opened.kind === 'opened') return { kind: 'opened', attemptId: opened.attempt.id }
+  return { kind: opened.because === 'over' ? 'over' : 'busy' }
+}
+
+/** Writes down what follows an attempt: the outcome, or an interruption with a pause before the next one. */
+async function afterAttempt(
+  deps: RecorderDeps,
+  { recording, meeting }: Found,
+  stopping: boolean,
+): Promise<{ kind: 'settled' } | { kind: 'again'; delaySeconds: number }> {
+  const { config, db, clock, name } = deps
+  const endings = (await listAttempts(db, recording.id)).map(attempt => attempt.ending ?? 'recorder_died')
+  const last = endings.at(-1) ?? 'recorder_died'
+  const now = clock.now()
+  const step = nextStep({
+    endings,
+    hasMedia: await hasMedia(db, recording.id),
+    now,
+    endsAt: meeting.endsAt.getTime(),
+  })
+  const moved =
+    last === 'left_by_request' &&
+    isTooEarly((await findRecording(db, { meetingId: meeting.id }))?.meeting ?? meeting, config, now)
+  if (!stopping && !moved && step.kind !== 'again') {
+    await settleMeeting(deps, recording, endings)
+    return { kind: 'settled' }
+  }
+  await db.transaction(tx => interrupt(tx, recording, last, name))
+  return { kind: 'again', delaySeconds: step.kind === 'again' && !moved ? step.delaySeconds : 0 }
 }
 
 async function runAttempt(
@@ -134,7 +156,7 @@ async function settleMeeting(
   { db, jobs, clock, log, name }: RecorderDeps,
   recording: Recording,
   endings: Ending[],
-): Promise<void> {
+): Promise<{ kind: 'over' }> {
   const ending = endings.at(-1) ?? 'missed'
   const media = await hasMedia(db, recording.id)
   const { kind } = nextStep({ endings, hasMedia: media, now: Number.POSITIVE_INFINITY, endsAt: 0 })
@@ -165,4 +187,5 @@ async function settleMeeting(
     // Loud on purpose: a meeting without a recording is the one failure that counts.
     log.error({ recording: recording.id, ending }, 'MEETING NOT RECORDED')
   }
+  return { kind: 'over' }
 }
