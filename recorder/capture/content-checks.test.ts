@@ -97,6 +97,17 @@ test('a damaged picture is found', async () => {
   expect(checks.decodable).toMatchObject({ ok: false, sentence: expect.stringContaining('does not decode') })
 })
 
+test('pictures a tick apart in an otherwise quiet call are no damage', async () => {
+  const file = join(dir, 'bunched.mp4')
+  const stamps = "settb=1/16000,setpts='if(eq(N,1),9600,if(eq(N,2),9601,(N+1)*3200))'"
+  await ffmpeg([
+    ...['-f', 'lavfi', '-i', 'testsrc2=s=320x180:r=5:d=12', '-f', 'lavfi', '-i', 'sine=f=440:d=12'],
+    ...['-vf', `select='not(eq(n,3))',${stamps}`, '-fps_mode', 'passthrough', '-enc_time_base:v', '1/16000'],
+    ...['-c:v', 'libx264', '-g', '1', '-c:a', 'aac', '-video_track_timescale', '16000', file],
+  ])
+  expect((await checkContent(file, expected)).decodable).toMatchObject({ ok: true })
+})
+
 test('a file without sound is found', async () => {
   const mute = join(dir, 'mute.mp4')
   await ffmpeg(['-i', good, '-an', '-c', 'copy', mute])

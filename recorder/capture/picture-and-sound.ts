@@ -34,7 +34,8 @@ const START = ['-hide_banner', '-nostdin', '-nostats']
 export async function lookAtPictures(file: string, options: LookOptions): Promise<PictureFacts> {
   const { stdout, complaints } = await runFfmpeg('ffmpeg (pictures)', options, [
     ...['-loglevel', 'level+error', '-skip_frame', 'nokey', '-discard', 'nokey', '-skip_loop_filter', 'all'],
-    ...['-i', `file:${file}`, '-map', '0:v:0', '-fps_mode', 'passthrough', '-vf'],
+    // In the file's own time base: a coarser one calls pictures that are a tick apart out of order.
+    ...['-i', `file:${file}`, '-map', '0:v:0', '-fps_mode', 'passthrough', '-enc_time_base:v', '-1', '-vf'],
     'scale=160:90:flags=fast_bilinear,blackdetect=d=0.1:pix_th=0.06,freezedetect=n=-60dB:d=4,metadata=print:file=-',
     ...['-f', 'null', '-'],
   ])

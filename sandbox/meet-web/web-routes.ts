@@ -62,7 +62,7 @@ export function answerAccounts(
 }
 
 /** The meeting code in an address: any word of letters, digits and dashes that is not a route of the app. */
-export function meetingCode(pathname: string): string | null {
+function meetingCode(pathname: string): string | null {
   const code =
     /^\/([a-z]{3}-[a-z]{4}-[a-z]{3}|(?!home$|landing$|error$|whoops$|unsupported$)[a-zA-Z0-9-]{3,})$/.exec(
       pathname,
