@@ -58,7 +58,7 @@ export interface VisitOutcome {
 const CLOSE_LIMIT_MS = 60_000
 const LEAVE_LIMIT_MS = 8_000
 const PAGE_LOAD_MS = 60_000
-const UNKNOWN_SCREEN_MS = 30_000
+const UNKNOWN_SCREEN_MS = 20_000
 const FROZEN_MS = 20_000
 /** Meet's own attempts to reconnect get this long before the bot loads the page anew. */
 const CONNECTION_LOST_MS = 60_000

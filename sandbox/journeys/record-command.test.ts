@@ -101,6 +101,12 @@ test('a signed-in profile joins without knocking', { timeout: 120_000 }, async (
   )
   expect(code, stderr).toBe(0)
   expect(call.events.map(event => event.type)).not.toContain('knock')
+  const check = await runCommand('scripts/sign-in-bot.ts', ['--check', '--profile', profileDir], {
+    env: { CHROMIUM_ARGS: meetWeb.chromiumArgs.map(word => `'${word}'`).join(' ') },
+    limitMs: 30_000,
+  })
+  expect(check.code, check.stderr).toBe(0)
+  expect(check.stdout).toContain('Signed in as bot@clinica.example')
 })
 
 test('--max-minutes ends a call that goes on', { timeout: 120_000 }, async () => {

@@ -4,7 +4,8 @@ import { join } from 'node:path'
 
 export interface CommandResult {
   code: number | null
-  /** Standard output, one entry a line that is JSON. */
+  stdout: string
+  /** The lines of standard output that are JSON. */
   lines: Record<string, unknown>[]
   stderr: string
 }
@@ -44,5 +45,5 @@ export async function runCommand(
     .split('\n')
     .filter(line => line.startsWith('{'))
     .map(line => JSON.parse(line) as Record<string, unknown>)
-  return { code, lines, stderr }
+  return { code, stdout, lines, stderr }
 }
