@@ -5,6 +5,7 @@ import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core'
 import { getExtensionPage, launch as launchWithExtension, wss as openedAtImport } from 'puppeteer-stream'
+import { within } from '../clock.ts'
 import { mergeListSwitches } from './chromium-args.ts'
 import { listProcessTree, type ProcessStat, stillRunning } from './process-tree.ts'
 
@@ -250,15 +251,6 @@ function kill(victim: ProcessStat): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
-}
-
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>(resolve => {
-    timer = setTimeout(resolve, limitMs)
-  })
-  await Promise.race([work, limit])
-  clearTimeout(timer)
 }
 
 function explainLaunchFailure(error: unknown, settings: BrowserSettings): BrowserDidNotStart {

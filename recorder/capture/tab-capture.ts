@@ -1,4 +1,6 @@
 // The meeting's tab as a stream of media (Matroska, H.264 + PCM).
+
+import { within } from '../../clock.ts'
 import type { RecorderBrowser } from '../browser.ts'
 import { type CaptureLink, openCaptureLink } from './capture-link.ts'
 import { captureTab, type PageMessage } from './tab-capture.in-page.ts'
@@ -283,13 +285,4 @@ function watchSilence(limitMs: number, onSilence: () => void) {
     },
     stop,
   }
-}
-
-async function within(limitMs: number, work: Promise<unknown>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  const limit = new Promise<void>(resolve => {
-    timer = setTimeout(resolve, limitMs)
-  })
-  await Promise.race([work, limit])
-  clearTimeout(timer)
 }
