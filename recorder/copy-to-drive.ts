@@ -4,7 +4,7 @@ import { eq } from 'drizzle-orm'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/connect.ts'
-import { findRecording } from '../db/recordings.ts'
+import { findRecording, type Meeting, type Recording } from '../db/recordings.ts'
 import { recordings } from '../db/schema.ts'
 import { GoogleFault } from '../google/fault.ts'
 import type { Google } from '../google/google.ts'
@@ -24,27 +24,27 @@ export interface CopyDeps {
  * The job `copy-to-drive`: the finished video from S3 to Drive, then attached to the Calendar event. Repeatable: the
  * file's id and the upload session stand in the row before the first byte is sent.
  */
-export async function copyToDrive(
-  { config, db, store, google, log: parentLog }: CopyDeps,
-  recordingId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const log = parentLog.child({ recording: recordingId })
-  const found = await findRecording(db, { recordingId })
-  const root = config.google.driveFolder
+export async function copyToDrive(deps: CopyDeps, recordingId: string, signal: AbortSignal): Promise<void> {
+  const log = deps.log.child({ recording: recordingId })
+  const found = await findRecording(deps.db, { recordingId })
   const key = found?.recording.s3Key
+  const root = deps.config.google.driveFolder
   if (!found || !key || !root) return
   const { recording, meeting } = found
-  const attach = (fileUrl: string) =>
-    google.calendar.attachRecording(
-      meeting.eventId,
-      { fileUrl, title: meeting.topic, mimeType: 'video/mp4' },
-      signal,
-    )
-  if (recording.driveStatus === 'uploaded' && recording.driveLink) return await attach(recording.driveLink)
+  const copied = recording.driveStatus === 'uploaded' ? recording.driveLink : null
+  const link = copied ?? (await upload({ ...deps, log }, { recording, meeting, key, root }, signal))
+  // The recording is reachable without it, so nothing that happens here changes its status.
+  if (meeting.status !== 'cancelled') await attach({ ...deps, log }, meeting, link, signal)
+}
+
+async function upload(
+  { config, db, store, google, log }: CopyDeps,
+  { recording, meeting, key, root }: { recording: Recording; meeting: Meeting; key: string; root: string },
+  signal: AbortSignal,
+): Promise<string> {
   const remember = (set: Partial<typeof recordings.$inferInsert>) =>
-    db.update(recordings).set(set).where(eq(recordings.id, recordingId))
-  const workDir = join(config.dataDir, 'work', `drive-${recordingId}`)
+    db.update(recordings).set(set).where(eq(recordings.id, recording.id))
+  const workDir = join(config.dataDir, 'work', `drive-${recording.id}`)
   await mkdir(workDir, { recursive: true })
   try {
     const file = join(workDir, 'recording.mp4')
@@ -55,7 +55,7 @@ export async function copyToDrive(
       name: fileName(meeting.topic, meeting.startsAt, meeting.timeZone),
       folderId,
       mimeType: 'video/mp4',
-      appProperties: { testigoRecordingId: recordingId },
+      appProperties: { testigoRecordingId: recording.id },
       state:
         recording.driveFileId && recording.driveSessionUri
           ? { fileId: recording.driveFileId, sessionUri: recording.driveSessionUri }
@@ -74,17 +74,32 @@ export async function copyToDrive(
       driveError: null,
     })
     log.info({ fileId }, 'recording copied to Drive')
-    // Last, because the recording is reachable without it; the queue tries again when Google refuses.
-    await attach(webViewLink)
+    return webViewLink
   } catch (error) {
-    if (error instanceof GoogleFault)
-      await remember({
-        driveError: error.code,
-        ...(error.retryable ? {} : { driveStatus: 'failed' as const }),
-      })
+    // The job comes back either way: what an administrator mends (rights, space) then goes through by itself.
+    if (error instanceof GoogleFault) {
+      const failed = error.retryable ? {} : { driveStatus: 'failed' as const }
+      await remember({ driveError: error.code, ...failed })
+    }
     throw error
   } finally {
     await rm(workDir, { recursive: true, force: true })
+  }
+}
+
+async function attach(
+  { google, log }: CopyDeps,
+  meeting: Meeting,
+  fileUrl: string,
+  signal: AbortSignal,
+): Promise<void> {
+  try {
+    const attachment = { fileUrl, title: meeting.topic, mimeType: 'video/mp4' }
+    await google.calendar.attachRecording(meeting.eventId, attachment, signal)
+  } catch (error) {
+    if (!(error instanceof GoogleFault) || error.retryable) throw error
+    // Somebody deleted the event, or may not be asked: another try would be told the same.
+    log.warn({ error }, 'the recording could not be attached to its event')
   }
 }
 

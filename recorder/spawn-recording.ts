@@ -28,6 +28,8 @@ export function spawnRecording(attemptId: string, databaseUrl: string, log: Log)
   const child = fork(join(import.meta.dirname, 'record.ts'), [attemptId], {
     env: { ...process.env, DATABASE_URL: databaseUrl },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    // Loading the modules alone leaves 200 MiB of empty heap behind where the young generation may grow as it likes.
+    execArgv: ['--max-semi-space-size=4'],
     // The terminal's Ctrl-C goes to the recorder only, which decides what it means.
     detached: true,
   })
