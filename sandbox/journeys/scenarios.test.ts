@@ -6,8 +6,8 @@ import { isOver, openStage, type RecordingAnswer, type Stage } from './stage.ts'
 // Every way a call may go, through the real API, recorder, Chromium, ffmpeg, PostgreSQL and S3.
 
 const CALLS: Record<string, Calls> = {
-  'host ends': { endAfterMs: 8_000 },
-  'knocked and admitted': { invited: [], admitAfterMs: 2_000, endAfterMs: 10_000 },
+  'host ends': { endAfterMs: 6_500 },
+  'knocked and admitted': { invited: [], admitAfterMs: 1_500, endAfterMs: 7_500 },
   denied: { invited: [], denyAfterMs: 1_500 },
   'never answered': { invited: [] },
   'not found': { opensWith: 'not-found', participants: [] },
@@ -20,16 +20,16 @@ const CALLS: Record<string, Calls> = {
     aloneLeaveAfterMs: 5_000,
     endAfterMs: 15_000,
   },
-  removed: { removeAfterMs: 5_000 },
+  removed: { removeAfterMs: 4_000 },
   'everyone leaves': {
-    participants: ['Ana Torres', 'Luis Gómez'].map(name => ({ name, leaveAfterMs: 6_000 })),
+    participants: ['Ana Torres', 'Luis Gómez'].map(name => ({ name, leaveAfterMs: 4_000 })),
   },
   'nobody comes': { participants: [] },
-  'Spanish page': { language: 'es-419', invited: [], admitAfterMs: 2_000, endAfterMs: 10_000 },
+  'Spanish page': { language: 'es-419', invited: [], admitAfterMs: 1_500, endAfterMs: 7_500 },
   'words changed': { wordsChanged: true },
   'long one': {},
-  'first of two': { endAfterMs: 12_000 },
-  'second of two': { endAfterMs: 12_000 },
+  'first of two': { endAfterMs: 8_000 },
+  'second of two': { endAfterMs: 8_000 },
 }
 
 let stage: Stage
@@ -37,7 +37,7 @@ let stage: Stage
 beforeAll(async () => {
   stage = await openStage({
     calls: title => CALLS[title] ?? {},
-    env: { TESTIGO_RECORDER_SLOTS: '2', TESTIGO_NOBODY_CAME_SECONDS: '15' },
+    env: { TESTIGO_RECORDER_SLOTS: '2', TESTIGO_NOBODY_CAME_SECONDS: '12' },
   })
 })
 afterAll(async () => {
@@ -78,7 +78,7 @@ test('an open call is recorded until the host ends it; who came is written down'
     `/v1/meetings/${meeting.id}`,
   )
   expect(after.status).toBe('ended')
-  expect(Date.parse(after.actualEnd) - Date.parse(after.actualStart)).toBeGreaterThan(4_000)
+  expect(Date.parse(after.actualEnd) - Date.parse(after.actualStart)).toBeGreaterThan(3_000)
 })
 
 test('a bot that must knock waits, is admitted and records', { timeout: 120_000 }, async () => {
@@ -139,7 +139,7 @@ test('a removed bot comes back once; a second removal is final and both parts ar
     'removed_from_call',
     'removed_from_call',
   ])
-  expect(recording.durationMs).toBeGreaterThan(6_000)
+  expect(recording.durationMs).toBeGreaterThan(3_000)
 })
 
 test('the bot leaves when everyone has left', { timeout: 120_000 }, async () => {
