@@ -151,6 +151,8 @@ function chooseIdentity(mustReach: string[]): Identity {
       `--reuid=${uid}`,
       `--regid=${gid}`,
       '--clear-groups',
+      // Without it access(2), which initdb asks, would not see the capability of a user who is not root.
+      '--securebits=+no_setuid_fixup',
       '--inh-caps=+dac_override',
       '--ambient-caps=+dac_override',
       command,

@@ -15,10 +15,10 @@ const CALLS: Record<string, Calls> = {
   'session ended': {},
   'recording dialog': { dialogs: [{ kind: 'recording', afterMs: 500 }], endAfterMs: 9_000 },
   'alone prompt': {
-    participants: [{ name: 'Ana Torres', joinAfterMs: 9_000 }],
+    participants: [{ name: 'Ana Torres', joinAfterMs: 5_000 }],
     alonePromptAfterMs: 2_000,
     aloneLeaveAfterMs: 5_000,
-    endAfterMs: 15_000,
+    endAfterMs: 10_000,
   },
   removed: { removeAfterMs: 4_000 },
   'everyone leaves': {
