@@ -7,7 +7,7 @@ import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppetee
 import { getExtensionPage, launch as launchWithExtension, wss as openedAtImport } from 'puppeteer-stream'
 import { within } from '../clock.ts'
 import { mergeListSwitches } from './chromium-args.ts'
-import { listProcessTree, type ProcessStat, stillRunning } from './process-tree.ts'
+import { listProcessGroup, listProcessTree, type ProcessStat, stillRunning } from './process-tree.ts'
 
 // puppeteer-stream opens a WebSocket server on every interface, without a token, as soon as it is imported
 // (dependencies.md §1.1, quirk 5). Our capture has its own, so this one goes before anything else happens.
@@ -214,7 +214,8 @@ async function endProcessTree(browser: Browser): Promise<void> {
   const child = browser.process()
   const pid = child?.pid
   if (child === null || pid === undefined) return
-  const tree = await listProcessTree(pid)
+  // Of a Chromium that was killed the children are left, in the group that puppeteer gave it.
+  const tree = [...(await listProcessTree(pid)), ...(await listProcessGroup(pid))]
   const exited = new Promise<void>(resolve => {
     if (child.exitCode !== null || child.signalCode !== null) resolve()
     child.once('exit', () => resolve())

@@ -55,3 +55,10 @@ export async function stillRunning(processes: readonly ProcessStat[]): Promise<P
   const now = await Promise.all(processes.map(({ pid }) => readProcessStat(pid)))
   return processes.filter((process, index) => now[index]?.startTicks === process.startTicks)
 }
+
+/** All processes of a process group, also when the one that led it is gone. */
+export async function listProcessGroup(groupId: number): Promise<ProcessStat[]> {
+  const pids = (await readdir('/proc')).filter(name => /^\d+$/.test(name)).map(Number)
+  const stats = await Promise.all(pids.map(readProcessStat))
+  return stats.filter(stat => stat !== undefined).filter(stat => stat.groupId === groupId)
+}
