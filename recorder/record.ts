@@ -1,5 +1,5 @@
 // The child process of one attempt: wires the parts, visits the call, and tells the parent how it ended.
-import { rm } from 'node:fs/promises'
+import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { systemClock } from '../clock.ts'
 import { readConfig } from '../config.ts'
@@ -35,5 +35,16 @@ const ending = await recordAttempt(
   attemptId,
 )
 log.info({ ending }, 'attempt over')
-await rm(workDir, { recursive: true, force: true })
+// What did not reach the bucket is the only copy of that part of the call: it stays for a person to bring there.
+const unstored = (await readdir(workDir).catch(noFolder)).filter(name => name.endsWith('.part'))
+if (unstored.length === 0) await rm(workDir, { recursive: true, force: true })
+else {
+  log.error({ workDir, segments: unstored.length }, 'segments that could not be stored are kept on this disk')
+  await rm(join(workDir, 'profile'), { recursive: true, force: true })
+}
 process.disconnect?.()
+
+function noFolder(error: NodeJS.ErrnoException): string[] {
+  if (error.code === 'ENOENT') return []
+  throw error
+}

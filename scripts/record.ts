@@ -134,7 +134,13 @@ async function record(options: RecordOptions): Promise<{ code: number }> {
   }
   say({ state: 'finishing' }, 'making the video')
   await mkdir(dirname(options.out), { recursive: true })
-  await joinSegments([{ init: kept.init, media: kept.media }], options.out)
+  try {
+    await joinSegments([{ init: kept.init, media: kept.media }], options.out)
+  } catch (error) {
+    // A full disk, say: what was recorded must outlive the attempt to put it together.
+    cleanUp.move()
+    throw new Error(`The video could not be made; its segments are kept in ${workDir}`, { cause: error })
+  }
   const { durationMs, checks } = await checkRecording(options.out, {
     expectedDurationMs: kept.mediaMs,
     lobbyMs: outcome.notInCallMs,
