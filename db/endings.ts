@@ -69,6 +69,13 @@ export const ENDINGS = {
     en: "Nobody answered the bot's request to join.",
     es: 'Nadie respondió a la solicitud del bot para unirse.',
   },
+  put_out_of_empty_call: {
+    scope: 'meeting',
+    held: 'unknown',
+    tryAgain: true,
+    en: 'Google Meet emptied the call while the bot was alone in it.',
+    es: 'Google Meet vació la llamada mientras el bot estaba solo en ella.',
+  },
   meeting_not_found: {
     scope: 'meeting',
     held: 'no',
@@ -166,6 +173,13 @@ export const ENDINGS = {
     tryAgain: true,
     en: 'The recorder was told to stop (deployment or scale-in).',
     es: 'Se ordenó detener el grabador (despliegue o reducción de escala).',
+  },
+  handed_over: {
+    scope: 'recorder',
+    held: 'yes',
+    tryAgain: false,
+    en: 'Another recorder took over while this one was still recording.',
+    es: 'Otro grabador tomó el relevo mientras este aún grababa.',
   },
   recorder_error: {
     scope: 'recorder',

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import {
   bigint,
+  boolean,
   check,
   index,
   integer,
@@ -75,6 +76,8 @@ export const meetings = pgTable(
     relatedId: text('related_id'),
     customFields: jsonb('custom_fields').$type<Record<string, unknown>>(),
     patience: jsonb('patience').$type<Patience>().notNull().default({}),
+    /** How many recorders record the call at the same time: 1, or 2 on different hosts with different bot accounts. */
+    redundancy: integer('redundancy').notNull().default(1),
     provider: text('provider').notNull().default('google_meet'),
     /** Calendar whose owner is impersonated. */
     organizer: text('organizer').notNull(),
@@ -124,7 +127,10 @@ export const participants = pgTable(
   ],
 )
 
-/** One stay of one person in the call, as the bot saw it. `personKey` is the id of the person's tile. */
+/**
+ * One stay of one person in the call. As the bot saw it, `personKey` is the id of the person's tile; as Google's own
+ * record has it, the name of the participant session, and no attempt.
+ */
 export const presences = pgTable(
   'presences',
   {
@@ -135,11 +141,12 @@ export const presences = pgTable(
     meetingId: uuid('meeting_id')
       .notNull()
       .references(() => meetings.id),
-    attemptId: uuid('attempt_id')
-      .notNull()
-      .references(() => attempts.id),
+    source: text('source').$type<'bot' | 'google'>().notNull().default('bot'),
+    attemptId: uuid('attempt_id').references(() => attempts.id),
     personKey: text('person_key').notNull(),
     name: text('name'),
+    /** One of our own bots: its presence is no reason to record. */
+    bot: boolean('bot').notNull().default(false),
     joinedAt: instant('joined_at').notNull(),
     leftAt: instant('left_at'),
   },
@@ -153,6 +160,54 @@ export interface ContentCheck {
   [measure: string]: unknown
 }
 export type ContentChecks = Record<string, ContentCheck>
+
+/** A stretch of the finished file and the time of the database's clock at which it was recorded. */
+export interface TimelineEntry {
+  fileStartMs: number
+  fileEndMs: number
+  /** ISO 8601, to the millisecond. */
+  clockStart: string
+  clockEnd: string
+  /** Number of the attempt whose picture and sound these are. */
+  attempt: number
+}
+
+/** A stretch of time that is missing in the recording. */
+export interface Gap {
+  /** ISO 8601, to the millisecond. */
+  from: string
+  to: string
+  ms: number
+  reason: Ending | 'segment_lost' | 'not_yet_recording' | 'ended_too_early'
+}
+
+/** Which part of the time in which a person was in the call is in the recording. */
+export interface Coverage {
+  /** `google`: from Google's own record of the conference; `bot`: from what the bot saw. */
+  source: 'google' | 'bot'
+  /** Google's record no longer changes. */
+  final: boolean
+  /** 0 to 100; null when no person was ever there. */
+  percent: number | null
+  humanMs: number
+  recordedMs: number
+  gaps: Gap[]
+}
+
+/** A recording made by Google itself, copied to our bucket as a second source. */
+export interface NativeRecording {
+  /** Resource name of the Meet REST API. */
+  name: string
+  driveFileId: string
+  s3Key: string
+  sha256: string
+  /** What Drive says of its file; null where it says nothing. */
+  driveSha256: string | null
+  sizeBytes: number
+  startedAt: string | null
+  endedAt: string | null
+  copiedAt: string
+}
 
 export const recordings = pgTable(
   'recordings',
@@ -174,6 +229,17 @@ export const recordings = pgTable(
     sizeBytes: bigint('size_bytes', { mode: 'number' }),
     sha256: text('sha256'),
     s3Key: text('s3_key'),
+    /** Counts the finished files: late segments make a new one. 0 before the first. */
+    revision: integer('revision').notNull().default(0),
+    manifestKey: text('manifest_key'),
+    manifestSha256: text('manifest_sha256'),
+    timeline: jsonb('timeline').$type<TimelineEntry[]>(),
+    gaps: jsonb('gaps').$type<Gap[]>(),
+    coverage: jsonb('coverage').$type<Coverage>(),
+    coverageAlertAt: instant('coverage_alert_at'),
+    /** Google's names of the conferences that took place in the meeting's space at its time. */
+    conferences: jsonb('conferences').$type<string[]>().notNull().default([]),
+    nativeRecordings: jsonb('native_recordings').$type<NativeRecording[]>().notNull().default([]),
     checks: jsonb('checks').$type<ContentChecks>(),
     /** `none` where no Drive folder is configured. */
     driveStatus: text('drive_status')
@@ -211,6 +277,8 @@ export const attempts = pgTable(
       .notNull()
       .references(() => recordings.id),
     number: integer('number').notNull(),
+    /** 0, or 1 for the second recorder of a meeting with redundancy 2. */
+    lane: integer('lane').notNull().default(0),
     /** Which recorder: host name and process id. */
     recorder: text('recorder').notNull(),
     botAccount: text('bot_account'),
@@ -218,12 +286,23 @@ export const attempts = pgTable(
     admittedAt: instant('admitted_at'),
     endedAt: instant('ended_at'),
     heartbeatAt: instant('heartbeat_at').notNull().defaultNow(),
+    /** Counts the signs of life: a count that stands still is a dead attempt, whatever anybody's clock says. */
+    beats: integer('beats').notNull().default(0),
+    /** Since then another recorder may come and take over while this one still records. */
+    handoverAt: instant('handover_at'),
+    /** Milliseconds to add to this machine's clock to get the database's. */
+    clockOffsetMs: integer('clock_offset_ms').notNull().default(0),
+    /** When somebody was seen speaking: media time of this attempt, milliseconds. */
+    speech: jsonb('speech').$type<{ fromMs: number; toMs: number }[]>().notNull().default([]),
     ending: text('ending').$type<Ending>(),
     /** Milliseconds of this attempt's picture that showed the waiting room or another screen, not the call. */
     notInCallMs: integer('not_in_call_ms').notNull().default(0),
     artefacts: jsonb('artefacts').$type<Artefact[]>().notNull().default([]),
   },
-  table => [unique('attempts_number').on(table.recordingId, table.number)],
+  table => [
+    unique('attempts_number').on(table.recordingId, table.number),
+    index('attempts_living').on(table.id).where(sql`${table.endedAt} is null`),
+  ],
 )
 
 /** One object in S3: number 0 is the attempt's initialisation segment, then a few seconds of media each. */
@@ -247,6 +326,8 @@ export const segments = pgTable(
     startedAt: instant('started_at').notNull(),
     endedAt: instant('ended_at').notNull(),
     storedAt: instant('stored_at').notNull(),
+    /** Only its key frames keep their picture; the sound is whole. */
+    thinned: boolean('thinned').notNull().default(false),
   },
   table => [
     primaryKey({ columns: [table.attemptId, table.number] }),
@@ -273,4 +354,30 @@ export const meetingEvents = pgTable(
     detail: jsonb('detail').$type<Record<string, unknown>>().notNull().default({}),
   },
   table => [index('meeting_events_by_meeting').on(table.meetingId, table.id)],
+)
+
+/** What happened and who did it, append only: each row holds the hash of the one before it (one chain per organisation). */
+export const auditLog = pgTable(
+  'audit_log',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    /** 1, 2, 3 … without holes within the organisation. */
+    seq: bigint('seq', { mode: 'number' }).notNull(),
+    at: instant('at').notNull(),
+    /** `api_key:<prefix>`, `recorder:<name>`, `job:<name>`, `google`. */
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    /** What it was done to, such as `recording:<id>`. */
+    subject: text('subject').notNull(),
+    detail: jsonb('detail').$type<Record<string, unknown>>().notNull().default({}),
+    prevHash: text('prev_hash').notNull(),
+    hash: text('hash').notNull(),
+  },
+  table => [
+    unique('audit_log_seq').on(table.organizationId, table.seq),
+    index('audit_log_by_subject').on(table.organizationId, table.subject, table.seq),
+  ],
 )

@@ -12,9 +12,9 @@ test('from every status a recording can reach an outcome', () => {
   }
 })
 
-test('what is available stays available, and what was not held is never recorded afterwards', () => {
+test('what is available is only ever finished anew, and what was not held is never recorded afterwards', () => {
   for (const to of RECORDING_STATUSES) {
-    expect(canMoveRecording('available', to)).toBe(to === 'available')
+    expect(canMoveRecording('available', to)).toBe(['available', 'finishing'].includes(to))
     expect(canMoveRecording('not_held', to)).toBe(to === 'not_held')
   }
 })

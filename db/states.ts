@@ -29,8 +29,9 @@ const NEXT_RECORDING_STATUS: Record<RecordingStatus, readonly RecordingStatus[]>
   recording: ['interrupted', 'finishing', 'failed', 'not_held', 'cancelled'],
   interrupted: ['joining', 'finishing', 'failed', 'not_held', 'cancelled'],
   finishing: ['available', 'partial', 'failed'],
-  available: [],
-  partial: ['available'],
+  // Segments that reach the bucket late make a new revision of the video.
+  available: ['finishing'],
+  partial: ['finishing', 'available'],
   failed: ['finishing'],
   not_held: [],
   cancelled: ['pending'],

@@ -15,16 +15,35 @@ CREATE TABLE "attempts" (
 	"organization_id" uuid NOT NULL,
 	"recording_id" uuid NOT NULL,
 	"number" integer NOT NULL,
+	"lane" integer DEFAULT 0 NOT NULL,
 	"recorder" text NOT NULL,
 	"bot_account" text,
 	"started_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"admitted_at" timestamp (3) with time zone,
 	"ended_at" timestamp (3) with time zone,
 	"heartbeat_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"beats" integer DEFAULT 0 NOT NULL,
+	"handover_at" timestamp (3) with time zone,
+	"clock_offset_ms" integer DEFAULT 0 NOT NULL,
+	"speech" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"ending" text,
 	"not_in_call_ms" integer DEFAULT 0 NOT NULL,
 	"artefacts" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	CONSTRAINT "attempts_number" UNIQUE("recording_id","number")
+);
+--> statement-breakpoint
+CREATE TABLE "audit_log" (
+	"id" bigint PRIMARY KEY GENERATED ALWAYS AS IDENTITY (sequence name "audit_log_id_seq" INCREMENT BY 1 MINVALUE 1 MAXVALUE 9223372036854775807 START WITH 1 CACHE 1),
+	"organization_id" uuid NOT NULL,
+	"seq" bigint NOT NULL,
+	"at" timestamp (3) with time zone NOT NULL,
+	"actor" text NOT NULL,
+	"action" text NOT NULL,
+	"subject" text NOT NULL,
+	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"prev_hash" text NOT NULL,
+	"hash" text NOT NULL,
+	CONSTRAINT "audit_log_seq" UNIQUE("organization_id","seq")
 );
 --> statement-breakpoint
 CREATE TABLE "meeting_events" (
@@ -52,6 +71,7 @@ CREATE TABLE "meetings" (
 	"related_id" text,
 	"custom_fields" jsonb,
 	"patience" jsonb DEFAULT '{}'::jsonb NOT NULL,
+	"redundancy" integer DEFAULT 1 NOT NULL,
 	"provider" text DEFAULT 'google_meet' NOT NULL,
 	"organizer" text NOT NULL,
 	"event_id" text NOT NULL,
@@ -94,9 +114,11 @@ CREATE TABLE "presences" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"organization_id" uuid NOT NULL,
 	"meeting_id" uuid NOT NULL,
-	"attempt_id" uuid NOT NULL,
+	"source" text DEFAULT 'bot' NOT NULL,
+	"attempt_id" uuid,
 	"person_key" text NOT NULL,
 	"name" text,
+	"bot" boolean DEFAULT false NOT NULL,
 	"joined_at" timestamp (3) with time zone NOT NULL,
 	"left_at" timestamp (3) with time zone
 );
@@ -114,6 +136,15 @@ CREATE TABLE "recordings" (
 	"size_bytes" bigint,
 	"sha256" text,
 	"s3_key" text,
+	"revision" integer DEFAULT 0 NOT NULL,
+	"manifest_key" text,
+	"manifest_sha256" text,
+	"timeline" jsonb,
+	"gaps" jsonb,
+	"coverage" jsonb,
+	"coverage_alert_at" timestamp (3) with time zone,
+	"conferences" jsonb DEFAULT '[]'::jsonb NOT NULL,
+	"native_recordings" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"checks" jsonb,
 	"drive_status" text DEFAULT 'none' NOT NULL,
 	"drive_file_id" text,
@@ -139,12 +170,14 @@ CREATE TABLE "segments" (
 	"started_at" timestamp (3) with time zone NOT NULL,
 	"ended_at" timestamp (3) with time zone NOT NULL,
 	"stored_at" timestamp (3) with time zone NOT NULL,
+	"thinned" boolean DEFAULT false NOT NULL,
 	CONSTRAINT "segments_attempt_id_number_pk" PRIMARY KEY("attempt_id","number")
 );
 --> statement-breakpoint
 ALTER TABLE "api_keys" ADD CONSTRAINT "api_keys_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "attempts" ADD CONSTRAINT "attempts_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "attempts" ADD CONSTRAINT "attempts_recording_id_recordings_id_fk" FOREIGN KEY ("recording_id") REFERENCES "public"."recordings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "audit_log" ADD CONSTRAINT "audit_log_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "meeting_events" ADD CONSTRAINT "meeting_events_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "meeting_events" ADD CONSTRAINT "meeting_events_meeting_id_meetings_id_fk" FOREIGN KEY ("meeting_id") REFERENCES "public"."meetings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "meetings" ADD CONSTRAINT "meetings_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -157,6 +190,8 @@ ALTER TABLE "recordings" ADD CONSTRAINT "recordings_organization_id_organization
 ALTER TABLE "recordings" ADD CONSTRAINT "recordings_meeting_id_meetings_id_fk" FOREIGN KEY ("meeting_id") REFERENCES "public"."meetings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "segments" ADD CONSTRAINT "segments_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "segments" ADD CONSTRAINT "segments_attempt_id_attempts_id_fk" FOREIGN KEY ("attempt_id") REFERENCES "public"."attempts"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+CREATE INDEX "attempts_living" ON "attempts" USING btree ("id") WHERE "attempts"."ended_at" is null;--> statement-breakpoint
+CREATE INDEX "audit_log_by_subject" ON "audit_log" USING btree ("organization_id","subject","seq");--> statement-breakpoint
 CREATE INDEX "meeting_events_by_meeting" ON "meeting_events" USING btree ("meeting_id","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_start" ON "meetings" USING btree ("organization_id","starts_at","id");--> statement-breakpoint
 CREATE INDEX "participants_by_email" ON "participants" USING btree ("organization_id","email");--> statement-breakpoint
