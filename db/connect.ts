@@ -1,3 +1,4 @@
+import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import type { ExtractTablesWithRelations } from 'drizzle-orm'
@@ -46,7 +47,8 @@ export function openDatabase(url: string, { max = 5, statementTimeoutMs = 30_000
   return { db, url, close, [Symbol.asyncDispose]: close }
 }
 
-const MIGRATIONS = join(dirname(fileURLToPath(import.meta.url)), 'migrations')
+const HERE = dirname(fileURLToPath(import.meta.url))
+const MIGRATIONS = join(HERE, 'migrations')
 // Any constant will do; it keeps two processes from migrating at once.
 const MIGRATION_LOCK = 7_305_146
 
@@ -55,5 +57,7 @@ export async function migrateDatabase(url: string): Promise<void> {
   await using connection = openDatabase(url, { max: 1, statementTimeoutMs: 600_000 })
   await connection.db.execute(sql`select pg_advisory_lock(${MIGRATION_LOCK})`)
   await migrate(connection.db, { migrationsFolder: MIGRATIONS })
+  // Tables are generated; what guards them is not.
+  await connection.db.execute(sql.raw(await readFile(join(HERE, 'audit-guard.sql'), 'utf8')))
   await connection.db.execute(sql`select pg_advisory_unlock(${MIGRATION_LOCK})`)
 }
