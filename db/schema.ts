@@ -290,6 +290,10 @@ export const attempts = pgTable(
     beats: integer('beats').notNull().default(0),
     /** Since then another recorder may come and take over while this one still records. */
     handoverAt: instant('handover_at'),
+    /** When the next attempt of this lane may begin; null where none follows. */
+    retryAt: instant('retry_at'),
+    /** Nothing follows in this lane: the call is over for it. */
+    concluded: boolean('concluded').notNull().default(false),
     /** Milliseconds to add to this machine's clock to get the database's. */
     clockOffsetMs: integer('clock_offset_ms').notNull().default(0),
     /** When somebody was seen speaking: media time of this attempt, milliseconds. */
@@ -379,5 +383,111 @@ export const auditLog = pgTable(
   table => [
     unique('audit_log_seq').on(table.organizationId, table.seq),
     index('audit_log_by_subject').on(table.organizationId, table.subject, table.seq),
+  ],
+)
+
+/** A signing secret of a webhook, sealed with the encryption key (never as it is). */
+export interface SealedSecret {
+  sealed: string
+  /** ISO 8601. */
+  createdAt: string
+  /** Null for the one in force; the one before it signs too until then. */
+  expiresAt: string | null
+}
+
+/** Where an organisation wants to be told of events. */
+export const webhookEndpoints = pgTable(
+  'webhook_endpoints',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    url: text('url').notNull(),
+    description: text('description'),
+    /** Null: all, also those added later. */
+    eventTypes: jsonb('event_types').$type<string[]>(),
+    /** The newest first. */
+    secrets: jsonb('secrets').$type<SealedSecret[]>().notNull(),
+    status: text('status').$type<'enabled' | 'disabled'>().notNull().default('enabled'),
+    disabledReason: text('disabled_reason').$type<'by_request' | 'gone' | 'failing'>(),
+    disabledAt: instant('disabled_at'),
+    /** Since then nothing sent there has succeeded. */
+    failingSince: instant('failing_since'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+  },
+  table => [index('webhook_endpoints_by_organization').on(table.organizationId, table.createdAt, table.id)],
+)
+
+/** What happened, as webhooks tell it: written in the transaction of the change, where an endpoint wants to know. */
+export const webhookEvents = pgTable(
+  'webhook_events',
+  {
+    /** `evt_…`: the webhook-id of every delivery. */
+    id: text('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    /** Grows with every event; of two about one meeting the greater is the newer. */
+    sequence: bigint('sequence', { mode: 'number' }).notNull().generatedAlwaysAsIdentity(),
+    type: text('type').notNull(),
+    /** Of the shape of `payload`. */
+    version: integer('version').notNull(),
+    occurredAt: instant('occurred_at').notNull(),
+    payload: jsonb('payload').$type<Record<string, unknown>>().notNull(),
+    meetingId: uuid('meeting_id').references(() => meetings.id),
+    recordingId: uuid('recording_id').references(() => recordings.id),
+    /** What is told only once, however often its writer repeats itself. */
+    onceKey: text('once_key').unique(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  table => [index('webhook_events_by_age').on(table.createdAt)],
+)
+
+/** One post of an event to an endpoint, and how it went. */
+export interface DeliveryAttempt {
+  /** ISO 8601. */
+  at: string
+  durationMs: number
+  /** Of the HTTP answer; null where none came. */
+  status: number | null
+  /** Why it counts as failed; null for a success. */
+  error: string | null
+  /** The first 1,024 bytes of the answer. */
+  answer: string | null
+}
+
+/** One event on its way to one endpoint. */
+export const webhookDeliveries = pgTable(
+  'webhook_deliveries',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    endpointId: uuid('endpoint_id')
+      .notNull()
+      .references(() => webhookEndpoints.id, { onDelete: 'cascade' }),
+    eventId: text('event_id')
+      .notNull()
+      .references(() => webhookEvents.id, { onDelete: 'cascade' }),
+    status: text('status').$type<'pending' | 'succeeded' | 'failed'>().notNull().default('pending'),
+    /** Posts since it was made or asked for again: decides how long the next wait is. */
+    attempts: integer('attempts').notNull().default(0),
+    nextAttemptAt: instant('next_attempt_at'),
+    /** Whoever posts it holds it until then; a process that died lets it go by that. */
+    claim: uuid('claim'),
+    claimedUntil: instant('claimed_until'),
+    log: jsonb('log').$type<DeliveryAttempt[]>().notNull().default([]),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    finishedAt: instant('finished_at'),
+  },
+  table => [
+    unique('webhook_deliveries_once').on(table.eventId, table.endpointId),
+    index('webhook_deliveries_due')
+      .on(table.endpointId, table.nextAttemptAt)
+      .where(sql`${table.status} = 'pending'`),
+    index('webhook_deliveries_by_endpoint').on(table.endpointId, table.createdAt, table.id),
   ],
 )
