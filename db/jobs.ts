@@ -12,6 +12,13 @@ export interface Jobs {
   'finish-recording': { recordingId: string }
   /** Copies the finished video to Drive and attaches it to the event. */
   'copy-to-drive': { recordingId: string }
+  /**
+   * Reads Google's record of the conference and works out the coverage, again and again until the record is final.
+   * `look` counts how often it looked, `seen` is the fingerprint of what it saw last.
+   */
+  'read-conference': { recordingId: string; look?: number; seen?: string }
+  /** Copies what Google itself recorded from Drive to the bucket, once its files exist. */
+  'import-native': { recordingId: string; look?: number }
   /** Looks for meetings past their time with no outcome. Scheduled, no payload. */
   sweep: Record<string, never>
 }
@@ -52,6 +59,25 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     retryDelayMax: 1800,
     heartbeatSeconds: 60,
     expireInSeconds: 6 * 3600,
+  },
+  // `stately`: while one is being worked on, the next one may be queued; these two send themselves again.
+  'read-conference': {
+    policy: 'stately',
+    retryLimit: 100,
+    retryDelay: 15,
+    retryBackoff: true,
+    retryDelayMax: 600,
+    heartbeatSeconds: 60,
+    expireInSeconds: 900,
+  },
+  'import-native': {
+    policy: 'stately',
+    retryLimit: 60,
+    retryDelay: 15,
+    retryBackoff: true,
+    retryDelayMax: 1800,
+    heartbeatSeconds: 60,
+    expireInSeconds: 12 * 3600,
   },
   sweep: { policy: 'exclusive', retryLimit: 0, expireInSeconds: 120 },
 }
