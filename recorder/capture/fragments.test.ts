@@ -2,7 +2,13 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { type FragmentPiece, fragmentSpan, moveFragment, readFragments } from './fragments.ts'
+import {
+  type FragmentPiece,
+  fragmentSpan,
+  moveFragment,
+  readFragments,
+  readWholeFragments,
+} from './fragments.ts'
 import { ffmpeg, gather } from './media-for-tests.ts'
 
 let dir: string
@@ -57,6 +63,35 @@ test('a fragment that was cut off is left out', async () => {
   const beforeLast = file.length - (media[2]?.bytes.length ?? 0)
   const cut = await fragmentsOf(file.subarray(0, beforeLast))
   expect(cut.media.map(({ startMs }) => startMs)).toEqual([0, 2000])
+})
+
+test('of a file whose writer was killed at any byte the whole fragments are read', async () => {
+  const { init, media } = await fragmentsOf(file)
+  if (init === undefined) throw new Error('an init piece was expected')
+  const written = Buffer.concat(media.map(({ bytes }) => bytes))
+  const ends = [0, 1, 2, 3].map(count =>
+    media.slice(0, count).reduce((sum, { bytes }) => sum + bytes.length, 0),
+  )
+  for (let cutBytes = 0; cutBytes <= written.length; cutBytes += 997) {
+    const whole = readWholeFragments(written.subarray(0, cutBytes), init.bytes)
+    const count = ends.filter(end => end > 0 && end <= cutBytes).length
+    expect(whole.bytes.length).toBe(ends[count])
+    expect(whole).toMatchObject({ startMs: 0, pictures: 50 * count })
+    expect(Math.abs(whole.durationMs - 2000 * count)).toBeLessThan(25)
+  }
+})
+
+test('what a crash left behind the last whole fragment is not read', async () => {
+  const { init, media } = await fragmentsOf(file)
+  const [first, second] = media
+  if (init === undefined || first === undefined || second === undefined) throw new Error('media was expected')
+  const broken = Buffer.from(second.bytes)
+  broken.fill(0xff, 60, 400)
+  for (const rest of [Buffer.alloc(4096), Buffer.alloc(4096, 'nonsense'), broken]) {
+    const whole = readWholeFragments(Buffer.concat([first.bytes, rest]), init.bytes)
+    expect(whole.bytes.equals(first.bytes)).toBe(true)
+  }
+  expect(() => readWholeFragments(first.bytes, Buffer.alloc(100))).toThrow('no moov box')
 })
 
 test('a moved fragment says its new time for picture and sound', async () => {

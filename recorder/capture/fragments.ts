@@ -3,6 +3,7 @@
 import {
   BadFragmentedMp4,
   HEADER_BYTES,
+  listBoxes,
   readBoxHeader,
   readRuns,
   readTracks,
@@ -23,9 +24,9 @@ export interface FragmentPiece {
   bytes: Buffer
   /** Media time of the first picture, or of the first sound in a fragment without pictures. */
   startMs: number
-  /** How long the pictures of this fragment are shown; 0 without pictures. */
+  /** How long the pictures of this fragment are shown, or the sound of one without pictures sounds. */
   durationMs: number
-  /** Whether the first picture can be decoded alone. */
+  /** Whether it begins with a picture that can be decoded alone (a sync sample): a segment may begin here. */
   keyFrame: boolean
   pictures: number
   runs: TrackRun[]
@@ -90,19 +91,92 @@ async function* readTopLevelBoxes(
   }
 }
 
-function describeFragment(moof: Buffer, bytes: Buffer, tracks: Track[]): FragmentPiece {
+function describeFragment(moof: Buffer, bytes: Buffer, tracks: readonly Track[]): FragmentPiece {
   const runs = readRuns(moof, tracks)
   const pictures = runs.find(({ track }) => track.kind === 'video')
   const first = pictures ?? runs[0]
   return {
     kind: 'media',
     bytes,
-    startMs: first === undefined ? 0 : (first.startUnits * 1000) / first.track.timescale + first.track.editMs,
-    durationMs: pictures === undefined ? 0 : (pictures.durationUnits * 1000) / pictures.track.timescale,
+    startMs: first === undefined ? 0 : startOfRun(first),
+    durationMs: first === undefined ? 0 : (first.durationUnits * 1000) / first.track.timescale,
     keyFrame: pictures?.startsWithKey ?? false,
     pictures: pictures?.samples ?? 0,
     runs,
   }
+}
+
+function startOfRun({ startUnits, track }: TrackRun): number {
+  return (startUnits * 1000) / track.timescale + track.editMs
+}
+
+/** Media time at which the last picture and the last sound of these fragments are over. */
+export function endOfFragments(pieces: readonly FragmentPiece[]): number {
+  const ends = pieces.flatMap(({ runs }) =>
+    runs.map(run => startOfRun(run) + (run.durationUnits * 1000) / run.track.timescale),
+  )
+  return ends.reduce((latest, end) => Math.max(latest, end), 0)
+}
+
+export interface WholeFragments {
+  /** Whole fragments only; empty when there is none. */
+  bytes: Buffer
+  /** Media time of the first picture. */
+  startMs: number
+  durationMs: number
+  pictures: number
+}
+
+/**
+ * The whole fragments at the head of a file whose writer may have been killed at any byte. `init` is the init piece
+ * of the same attempt (its tracks carry the units). What is cut off or cannot be read ends the list; only a bad
+ * `init` throws `BadFragmentedMp4`.
+ */
+export function readWholeFragments(bytes: Buffer, init: Buffer): WholeFragments {
+  const { pieces, endBytes } = splitFragments(bytes, tracksOf(init))
+  const startMs = pieces[0]?.startMs ?? 0
+  return {
+    bytes: bytes.subarray(0, endBytes),
+    startMs,
+    durationMs: pieces.length === 0 ? 0 : endOfFragments(pieces) - startMs,
+    pictures: pieces.reduce((sum, { pictures }) => sum + pictures, 0),
+  }
+}
+
+/** The tracks of an init piece. Throws `BadFragmentedMp4`. */
+export function tracksOf(init: Buffer): Track[] {
+  const moov = listBoxes(init).find(({ type }) => type === 'moov')
+  if (moov === undefined) throw new BadFragmentedMp4('bad-box', 'the init piece has no moov box')
+  return readTracks(moov.bytes)
+}
+
+/** Fragments held in memory, as views, and where the last whole one ends. */
+export function splitFragments(
+  bytes: Buffer,
+  tracks: readonly Track[],
+): { pieces: FragmentPiece[]; endBytes: number } {
+  const pieces: FragmentPiece[] = []
+  let endBytes = 0
+  let moof: Buffer | undefined
+  for (const box of listBoxes(bytes)) {
+    if (box.type === 'moof') moof = box.bytes
+    else if (box.type !== 'mdat' || moof === undefined) break
+    else {
+      const fragment = bytes.subarray(endBytes, endBytes + moof.length + box.bytes.length)
+      try {
+        const piece = describeFragment(moof, fragment, tracks)
+        if (piece.runs.length === 0) break
+        pieces.push(piece)
+      } catch (error) {
+        // A box that promises more than it holds: what was written last before a crash may be anything.
+        if (error instanceof RangeError || error instanceof BadFragmentedMp4) break
+        throw error
+      }
+      endBytes += fragment.length
+      moof = undefined
+    }
+  }
+  return { pieces, endBytes }
 }
 
 /** The same fragment `byMs` later (earlier when negative, never before 0). Changes `fragment.bytes` in place. */

@@ -56,6 +56,18 @@ export function readBoxHeader(bytes: Buffer, at: number): BoxHeader {
   return { type, sizeBytes }
 }
 
+/** The whole boxes that follow one another from the start, header included, as views. A broken header ends the list. */
+export function listBoxes(bytes: Buffer): { type: string; bytes: Buffer }[] {
+  const boxes: { type: string; bytes: Buffer }[] = []
+  for (let at = 0; at + HEADER_BYTES <= bytes.length; ) {
+    const sizeBytes = bytes.readUInt32BE(at)
+    if (sizeBytes < HEADER_BYTES || at + sizeBytes > bytes.length) break
+    boxes.push({ type: bytes.toString('latin1', at + 4, at + 8), bytes: bytes.subarray(at, at + sizeBytes) })
+    at += sizeBytes
+  }
+  return boxes
+}
+
 /** Contents of all boxes at this path, as views into `body`. */
 function findBoxes(body: Buffer, ...path: string[]): Buffer[] {
   const [wanted, ...rest] = path

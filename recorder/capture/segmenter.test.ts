@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { ffmpeg, gather, makeCapture, segmentsOf } from './media-for-tests.ts'
 import { probeMedia } from './probe-media.ts'
-import { type Segment, startSegmenter } from './segmenter.ts'
+import { type OpenFragment, type Segment, startSegmenter } from './segmenter.ts'
 
 const settings = { segmentSeconds: 4, startedAtMs: 1_700_000_000_000, audioBitrate: 96_000 }
 let dir: string
@@ -105,6 +105,29 @@ test('segments leave while the capture goes on', async () => {
   expect(rest.map(({ number }) => number)).toEqual([2, 3])
 })
 
+test('every fragment is told as it arrives, numbered as the segment it becomes part of', async () => {
+  const told: OpenFragment[] = []
+  const openAtClose: number[] = []
+  await using segmenter = startSegmenter(createReadStream(capture) as AsyncIterable<Buffer>, {
+    ...settings,
+    onFragment: fragment => told.push(fragment),
+  })
+  const segments: Segment[] = []
+  for await (const segment of segmenter.segments) {
+    segments.push(segment)
+    openAtClose.push(told.at(-1)?.segment ?? -1)
+  }
+  expect(openAtClose).toEqual([0, 2, 3, 3])
+  for (const segment of segments) {
+    const own = told.filter(fragment => fragment.segment === segment.number)
+    expect(Buffer.concat(own.map(({ bytes }) => bytes)).equals(segment.bytes)).toBe(true)
+    expect(own[0]?.wallClockStartMs).toBe(segment.wallClockStartMs)
+  }
+  const media = told.filter(({ segment }) => segment > 0)
+  expect(media).toHaveLength(22)
+  for (const { durationMs } of media) expect(durationMs).toBeLessThan(540)
+})
+
 test('ffmpeg killed in the middle leaves the closed segments and a named failure', async () => {
   const { chunks, goOn } = await halfAndWait(capture)
   await using segmenter = startSegmenter(chunks, settings)
@@ -120,8 +143,8 @@ test('ffmpeg killed in the middle leaves the closed segments and a named failure
     reason: 'ffmpeg-ended',
     detail: expect.stringContaining('SIGKILL'),
   })
-  expect(seen.map(({ number }) => number)).toEqual([0, 1])
-  expect((await probeJoined(seen)).video?.durationMs).toBeCloseTo(4_000, -2)
+  expect(seen.map(({ number }) => number)).toEqual([0, 1, 2])
+  expect((await probeJoined(seen)).video?.durationMs).toBeGreaterThan(4_400)
 })
 
 test('chunks that are no media end the segments with the words of ffmpeg', async () => {

@@ -2,13 +2,15 @@
 import { createHash } from 'node:crypto'
 import { type ChildExit, describeExit, startChild } from './child-process.ts'
 import { feedChild } from './feed-child.ts'
-import { type FragmentPiece, readFragments } from './fragments.ts'
+import { endOfFragments, type FragmentPiece, readFragments } from './fragments.ts'
 import { BadFragmentedMp4 } from './mp4-boxes.ts'
 
 /** After `stop()`: how long ffmpeg may take to hand out what it has … */
 const FLUSH_TIMEOUT_MS = 10_000
 /** … and how long the reader of the segments may take over one (it may be uploading it). */
 const READER_TIMEOUT_MS = 120_000
+/** A fragment at each key frame, and at least this often: what a killed recorder has not handed on. */
+const FRAGMENT_MS = 500
 /** A segment may be this much shorter than asked for: key frames come a frame early or late. */
 const EARLY_CUT_MS = 250
 
@@ -20,6 +22,24 @@ export interface SegmenterSettings {
   audioBitrate: number
   /** Which ffmpeg. Default: the one in PATH. */
   ffmpegPath?: string
+  /**
+   * Told synchronously of the init piece (segment 0) and of each fragment as it arrives, before it is part of a closed
+   * segment: the first fragment of a segment comes before the segment it closed leaves through `segments`. Each
+   * fragment is told once and never taken back. Must not throw.
+   */
+  onFragment?(fragment: OpenFragment): void
+}
+
+/** A fragment of the segment that is still open. The bytes of all of one segment, in order, are the segment. */
+export interface OpenFragment {
+  /** The number that the open segment will have; 0 for the init piece. */
+  segment: number
+  bytes: Buffer
+  /** Media time of the first picture, or of the first sound in a fragment without pictures. */
+  startMs: number
+  durationMs: number
+  /** Wall clock (ms since 1970) of `startMs`. */
+  wallClockStartMs: number
 }
 
 /** A closed piece of one attempt. `init` comes first and holds no pictures; an attempt's pieces in order are one MP4. */
@@ -72,6 +92,7 @@ function segmentArgs({ audioBitrate }: { audioBitrate: number }): string[] {
     // When the sound stops coming the picture does not wait for it.
     ...['-max_interleave_delta', '1000000'],
     ...['-f', 'mp4', '-movflags', '+frag_keyframe+empty_moov+default_base_moof+delay_moov+skip_trailer'],
+    ...['-frag_duration', String(FRAGMENT_MS * 1000)],
     ...['-flush_packets', '1', 'pipe:1'],
   ]
 }
@@ -151,30 +172,43 @@ export function startSegmenter(chunks: AsyncIterable<Buffer>, settings: Segmente
 
 async function* groupFragments(
   pieces: ReturnType<typeof readFragments>,
-  { segmentSeconds, startedAtMs }: SegmenterSettings,
+  { segmentSeconds, startedAtMs, onFragment }: SegmenterSettings,
 ): AsyncGenerator<Segment> {
-  let number = 0
+  const shortestMs = segmentSeconds * 1000 - EARLY_CUT_MS
+  let number = 1
   let open: FragmentPiece[] = []
-  const close = (): Segment => {
+  const close = (endMs: number): Segment => {
     const startMs = open[0]?.startMs ?? 0
-    const segment = makeSegment('media', ++number, Buffer.concat(open.map(({ bytes }) => bytes)), {
+    const bytes = Buffer.concat(open.map(piece => piece.bytes))
+    open = []
+    return makeSegment('media', number++, bytes, {
       startMs,
-      durationMs: open.reduce((sum, { durationMs }) => sum + durationMs, 0),
+      durationMs: endMs - startMs,
       wallClockStartMs: startedAtMs + startMs,
     })
-    open = []
-    return segment
   }
   for await (const piece of pieces) {
     if (piece.kind === 'init') {
-      yield makeSegment('init', 0, piece.bytes, { startMs: 0, durationMs: 0, wallClockStartMs: startedAtMs })
+      const times = { startMs: 0, durationMs: 0, wallClockStartMs: startedAtMs }
+      onFragment?.({ segment: 0, bytes: piece.bytes, ...times })
+      yield makeSegment('init', 0, piece.bytes, times)
       continue
     }
+    const { bytes, startMs, durationMs } = piece
+    // Only the fragment after it tells that a segment is over, and exactly where.
+    const openMs = startMs - (open[0]?.startMs ?? startMs)
+    const cutHere = piece.keyFrame && openMs >= shortestMs
+    onFragment?.({
+      segment: cutHere ? number + 1 : number,
+      bytes,
+      startMs,
+      durationMs,
+      wallClockStartMs: startedAtMs + startMs,
+    })
+    if (cutHere) yield close(startMs)
     open.push(piece)
-    const openMs = open.reduce((sum, { durationMs }) => sum + durationMs, 0)
-    if (openMs >= segmentSeconds * 1000 - EARLY_CUT_MS) yield close()
   }
-  if (open.length > 0) yield close()
+  if (open.length > 0) yield close(endOfFragments(open))
 }
 
 function makeSegment(

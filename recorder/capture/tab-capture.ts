@@ -10,7 +10,7 @@ import { captureTab, type PageMessage } from './tab-capture.in-page.ts'
  * not compressed here: MediaRecorder stamps its Opus packets 50 to 60 ms late, and ffmpeg would encode them anew.
  */
 const MIME_TYPE = 'video/x-matroska;codecs=avc1,pcm'
-const TIMESLICE_MS = 1_000
+const TIMESLICE_MS = 250
 const START_TIMEOUT_MS = 20_000
 const STOP_TIMEOUT_MS = 10_000
 /** After a failure: how long the rest may take to come out of the browser. */
@@ -64,7 +64,7 @@ export interface CaptureStats {
 }
 
 export interface TabCapture extends AsyncDisposable {
-  /** Chunks of one Matroska stream, about one a second. Ends after `stop()` and after a failure, never throws. */
+  /** Chunks of one Matroska stream, about four a second. Ends after `stop()` and after a failure, never throws. */
   chunks: AsyncIterable<Buffer>
   /** Wall clock (ms since 1970) of media time 0. */
   startedAt: number
