@@ -1,0 +1,223 @@
+import { randomUUID } from 'node:crypto'
+import { and, eq, sql } from 'drizzle-orm'
+import type { Queryable } from './connect.ts'
+import { type Coverage, meetings, recordings, webhookEndpoints } from './schema.ts'
+import type { RecordingStatus } from './states.ts'
+
+/** What an endpoint can ask to be told of. Names never change; more may be added. */
+export const WEBHOOK_EVENT_TYPES = [
+  'meeting.created',
+  'meeting.updated',
+  'meeting.cancelled',
+  'meeting.started',
+  'meeting.ended',
+  'recording.started',
+  'recording.available',
+  'recording.partial',
+  'recording.failed',
+  'participant.joined',
+  'participant.left',
+  'coverage.alert',
+  'webhook.disabled',
+] as const
+export type WebhookEventType = (typeof WEBHOOK_EVENT_TYPES)[number]
+
+/** Where a transaction tells that a delivery is due; heard by the processes that post. */
+export const WEBHOOK_CHANNEL = 'testigo_webhooks'
+
+/** Of every payload's shape. A change that could break a reader makes a new one. */
+const PAYLOAD_VERSION = 1
+
+interface NewEvent {
+  organizationId: string
+  type: WebhookEventType | 'webhook.ping'
+  /** When it happened. */
+  at: Date
+  data: Record<string, unknown>
+  meetingId?: string
+  recordingId?: string
+  /** The same key is told once only, however often its writer comes by. */
+  onceKey?: string
+  /** Goes to this endpoint alone, whatever it asked to be told of. */
+  onlyTo?: string
+}
+
+/**
+ * Writes an event and a delivery for every enabled endpoint that asked for its type, in the caller's transaction; where
+ * nobody asked, nothing. One statement, so that it is whole outside a transaction too.
+ * @returns the ids of the deliveries
+ */
+export async function emitEvent(db: Queryable, event: NewEvent): Promise<string[]> {
+  const { organizationId, type, at, data, meetingId = null, recordingId = null, onceKey = null } = event
+  const id = `evt_${randomUUID().replaceAll('-', '')}`
+  const listens = event.onlyTo
+    ? sql`id = ${event.onlyTo}::uuid`
+    : sql`(event_types is null or event_types @> to_jsonb(${type}::text))`
+  // The row's lock waits for one who is deleting the endpoint, whose deliveries could not be written.
+  const written = await db.execute<{ id: string }>(sql`
+    with listening as (
+      select id from webhook_endpoints
+      where organization_id = ${organizationId}::uuid and status = 'enabled' and ${listens}
+      for key share
+    ), event as (
+      insert into webhook_events (id, organization_id, type, version, occurred_at, payload, meeting_id, recording_id, once_key)
+      select ${id}, ${organizationId}::uuid, ${type}, ${PAYLOAD_VERSION}::int, ${at.toISOString()}::timestamptz,
+        ${JSON.stringify(data)}::jsonb, ${meetingId}::uuid, ${recordingId}::uuid, ${onceKey}::text
+      where exists (select from listening)
+      on conflict (once_key) do nothing
+      returning id
+    ), delivery as (
+      insert into webhook_deliveries (id, organization_id, endpoint_id, event_id, next_attempt_at)
+      select gen_random_uuid(), ${organizationId}::uuid, listening.id, event.id, now() from listening, event
+      returning id
+    )
+    select id, pg_notify(${WEBHOOK_CHANNEL}, '') from delivery`)
+  return written.map(row => row.id)
+}
+
+type MeetingEvent = Extract<WebhookEventType, `meeting.${string}`>
+
+/**
+ * Tells of a meeting. `created` is told once, when its link is there.
+ * @param facts.changed for `meeting.updated`: names of the API's fields that are different now
+ */
+export async function announceMeeting(
+  db: Queryable,
+  type: MeetingEvent,
+  meeting: { id: string; organizationId: string },
+  facts: { at: Date; changed?: string[] },
+): Promise<void> {
+  const { id: meetingId, organizationId } = meeting
+  if (!(await somebodyListens(db, organizationId, type))) return
+  const about = await describe(db, meetingId)
+  const data = {
+    meeting: about.meeting,
+    ...(type === 'meeting.ended' ? { recording: about.recording } : {}),
+    ...(facts.changed ? { changed: facts.changed } : {}),
+  }
+  const onceKey = ['meeting.created', 'meeting.started'].includes(type)
+    ? { onceKey: `${type}:${meetingId}` }
+    : {}
+  await emitEvent(db, { organizationId, type, at: facts.at, data, meetingId, ...onceKey })
+}
+
+const TOLD_STATUSES: Partial<Record<RecordingStatus, WebhookEventType>> = {
+  recording: 'recording.started',
+  available: 'recording.available',
+  partial: 'recording.partial',
+  failed: 'recording.failed',
+}
+
+/**
+ * Tells that a recording has come to its present status, where that is one to tell. `started` is told once; the others
+ * once for each revision of the video, so that one made better by late segments is told again.
+ */
+export async function announceRecording(
+  db: Queryable,
+  recording: {
+    id: string
+    organizationId: string
+    meetingId: string
+    status: RecordingStatus
+    revision: number
+  },
+  at: Date,
+): Promise<void> {
+  const { id: recordingId, organizationId, meetingId, status, revision } = recording
+  const type = TOLD_STATUSES[status]
+  if (!type || !(await somebodyListens(db, organizationId, type))) return
+  const data = await describe(db, meetingId)
+  const onceKey = `${type}:${recordingId}${type === 'recording.started' ? '' : `:${revision}`}`
+  await emitEvent(db, { organizationId, type, at, data, meetingId, recordingId, onceKey })
+}
+
+/** Tells that somebody came into or left the call. Our own bots are nobody. */
+export async function announceParticipant(
+  db: Queryable,
+  meeting: { id: string; organizationId: string },
+  change: { kind: 'joined' | 'left'; name: string | null; at: Date },
+): Promise<void> {
+  const { id: meetingId, organizationId } = meeting
+  const type = `participant.${change.kind}` as const
+  if (!(await somebodyListens(db, organizationId, type))) return
+  const about = await describe(db, meetingId)
+  const data = { meeting: about.meeting, participant: { name: change.name } }
+  await emitEvent(db, { organizationId, type, at: change.at, data, meetingId })
+}
+
+/** Tells that too little of a call is in its recording. */
+export async function announceCoverageAlert(
+  db: Queryable,
+  recording: { id: string; organizationId: string; meetingId: string },
+  alert: { coverage: Coverage; thresholdPercent: number; at: Date },
+): Promise<void> {
+  const { id: recordingId, organizationId, meetingId } = recording
+  const type = 'coverage.alert'
+  if (!(await somebodyListens(db, organizationId, type))) return
+  const { coverage, thresholdPercent, at } = alert
+  const data = { ...(await describe(db, meetingId)), coverage, thresholdPercent }
+  await emitEvent(db, { organizationId, type, at, data, meetingId, recordingId })
+}
+
+// Asked before a payload is put together: most organisations listen to little or nothing.
+async function somebodyListens(
+  db: Queryable,
+  organizationId: string,
+  type: WebhookEventType,
+): Promise<boolean> {
+  const [one] = await db
+    .select({ id: webhookEndpoints.id })
+    .from(webhookEndpoints)
+    .where(
+      and(
+        eq(webhookEndpoints.organizationId, organizationId),
+        eq(webhookEndpoints.status, 'enabled'),
+        sql`(${webhookEndpoints.eventTypes} is null or ${webhookEndpoints.eventTypes} @> to_jsonb(${type}::text))`,
+      ),
+    )
+    .limit(1)
+  return one !== undefined
+}
+
+/** A meeting and its recording as every payload shows them, read as the transaction has left them. */
+async function describe(db: Queryable, meetingId: string) {
+  const [row] = await db
+    .select({ meeting: meetings, recording: recordings })
+    .from(meetings)
+    .innerJoin(recordings, eq(recordings.meetingId, meetings.id))
+    .where(eq(meetings.id, meetingId))
+  if (!row) throw new Error(`meeting ${meetingId} is not there to be told of`)
+  const { meeting, recording } = row
+  const { relatedType, relatedId } = meeting
+  return {
+    meeting: {
+      id: meeting.id,
+      externalId: meeting.externalId,
+      topic: meeting.topic,
+      start: iso(meeting.startsAt),
+      end: iso(meeting.endsAt),
+      timeZone: meeting.timeZone,
+      status: meeting.status,
+      joinUrl: meeting.joinUrl,
+      related: relatedType !== null && relatedId !== null ? { type: relatedType, id: relatedId } : null,
+      actualStart: iso(meeting.actualStart),
+      actualEnd: iso(meeting.actualEnd),
+    },
+    recording: {
+      id: recording.id,
+      status: recording.status,
+      ending: recording.ending,
+      revision: recording.revision,
+      startedAt: iso(recording.startedAt),
+      endedAt: iso(recording.endedAt),
+      availableAt: iso(recording.availableAt),
+      durationMs: recording.durationMs,
+      sizeBytes: recording.sizeBytes,
+      sha256: recording.sha256,
+    },
+  }
+}
+
+function iso(at: Date | null): string | null {
+  return at?.toISOString() ?? null
+}
