@@ -37,11 +37,12 @@ const STOP_LIMIT_MS = 20_000
  * makes the database `testigo`. A server that already runs on this folder is used as it is. Works for root too:
  * PostgreSQL refuses to run as root, so it then runs as the user `postgres` or `nobody` (dependencies.md §3).
  * @param options.durable `false` for data that a power cut may take: tests
+ * @param options.port a free one when absent
  * @throws {EmbeddedPostgresFailed}
  */
 export async function startEmbeddedPostgres(
   dataDir: string,
-  { durable = true } = {},
+  { durable = true, port: wantedPort }: { durable?: boolean; port?: number } = {},
 ): Promise<DatabaseServer> {
   const home = resolve(dataDir, 'postgres')
   const cluster = join(home, 'cluster')
@@ -52,7 +53,7 @@ export async function startEmbeddedPostgres(
   const binaries = await findBinaries()
   const identity = chooseIdentity([home, binaries.postgres])
   if (!existsSync(join(cluster, 'PG_VERSION'))) initialise(binaries.initdb, home, cluster, identity)
-  const port = await freePort()
+  const port = wantedPort ?? (await freePort())
   const child = spawn(
     ...identity.wrap(binaries.postgres, [
       '-D',

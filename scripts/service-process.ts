@@ -14,6 +14,15 @@ export interface ServiceProcess extends AsyncDisposable {
 const READY_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 60_000
 
+export interface ServiceOptions {
+  ready: RegExp
+  signal?: AbortSignal
+  /** Takes its output; standard error when absent. */
+  onOutput?: (text: string) => void
+  /** A command that starts the service by `exec`, such as `unshare`: its words, before the service's own. */
+  startedBy?: readonly string[]
+}
+
 /**
  * Starts one of our services as a process of its own and waits until one of its lines says that it is ready.
  * Its output goes to standard error, so that a command's own answer stays clean.
@@ -21,9 +30,10 @@ const STOP_LIMIT_MS = 60_000
 export async function startService(
   entry: string,
   env: Record<string, string | undefined>,
-  { ready, signal }: { ready: RegExp; signal?: AbortSignal },
+  { ready, signal, onOutput = text => process.stderr.write(text), startedBy = [] }: ServiceOptions,
 ): Promise<ServiceProcess> {
-  const child = spawn(process.execPath, [join(import.meta.dirname, '..', entry)], {
+  const words = [...startedBy, process.execPath, join(import.meta.dirname, '..', entry)]
+  const child = spawn(words[0] ?? '', words.slice(1), {
     env,
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
@@ -51,7 +61,7 @@ export async function startService(
     let seen = ''
     for (const stream of [child.stdout, child.stderr]) {
       stream.setEncoding('utf8').on('data', (text: string) => {
-        process.stderr.write(text)
+        onOutput(text)
         seen = (seen + text).slice(-20_000)
         const found = seen.match(ready)
         if (found) resolve(found)

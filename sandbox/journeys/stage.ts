@@ -5,10 +5,12 @@ import { join } from 'node:path'
 import { systemClock, TimedOut } from '../../clock.ts'
 import { createApiKey } from '../../db/api-keys.ts'
 import { type Database, openDatabase } from '../../db/connect.ts'
-import { openTestDatabase } from '../../db/test-database.ts'
 import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
+import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 import type { Meeting as SimulatedCall } from '../meet-web/meeting.ts'
 import { type Calls, type Sandbox, startSandbox } from '../start.ts'
+import { type StageDatabase, startStageDatabase } from './stage-database.ts'
+import { type StageRecorder, startStageRecorder } from './stage-recorder.ts'
 
 export interface MeetingAnswer {
   id: string
@@ -35,7 +37,17 @@ export interface RecordingAnswer {
 export interface Stage extends AsyncDisposable {
   sandbox: Sandbox
   db: Database
-  recorder: ServiceProcess
+  database: StageDatabase
+  /** The wire on which the services reach S3. */
+  s3Wire: FaultProxy
+  api: ServiceProcess
+  recorders: StageRecorder[]
+  /** One more recorder on a machine of its own; it ends with the stage, or earlier. */
+  addRecorder(options: {
+    name: string
+    diskBytes?: number
+    env?: Record<string, string>
+  }): Promise<StageRecorder>
   /** Calls the API with the organisation's key; throws when it answers with a problem. */
   ask<Answer>(path: string, request?: { method?: string; body?: object }): Promise<Answer>
   /** Posts a meeting that begins now and ends in `endsInSeconds`; its title chooses the call. */
@@ -68,15 +80,24 @@ const SMALL: Record<string, string> = {
   TESTIGO_LOG_LEVEL: 'warn',
 }
 
-/** Raises the stage. `env` comes on top of the small defaults. */
-export async function openStage(options: {
+export interface StageOptions {
+  /** What calls are like, by the meeting's title. */
   calls: (title: string) => Calls
+  /** Settings on top of the small defaults. */
   env?: Record<string, string>
-}): Promise<Stage> {
+  /** Host names of the recorders; one of them when absent. */
+  recorders?: readonly string[]
+  /** Takes what the services print; standard error when absent. */
+  onOutput?: (text: string) => void
+}
+
+/** Raises the stage: everything on free loopback ports and in a folder of its own, which goes with it. */
+export async function openStage(options: StageOptions): Promise<Stage> {
+  const { onOutput } = options
   await using opened = new AsyncDisposableStack()
   const dir = await mkdtemp(join(tmpdir(), 'testigo-journey-'))
   opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
-  const database = opened.use(await openTestDatabase())
+  const database = opened.use(await startStageDatabase(join(dir, 'database')))
   const sandbox = opened.use(
     await startSandbox({
       dir: join(dir, 'sandbox'),
@@ -85,17 +106,32 @@ export async function openStage(options: {
       tileSize: { width: 320, height: 180 },
     }),
   )
+  const s3 = new URL(sandbox.s3.endpoint)
+  const s3Wire = opened.use(await startFaultProxy({ target: { host: s3.hostname, port: Number(s3.port) } }))
   const env = {
     ...ordinaryEnvironment(),
     ...sandbox.env,
     ...SMALL,
     ...options.env,
+    TESTIGO_S3_ENDPOINT: s3Wire.url,
     DATABASE_URL: database.url,
-    TESTIGO_DATA_DIR: join(dir, 'data'),
+    TESTIGO_DATA_DIR: join(dir, 'api'),
     PORT: '0',
   }
-  const api = opened.use(await startService('api/main.ts', env, { ready: /listens on (http:\/\/[^\s"]+)/ }))
-  const recorder = opened.use(await startService('recorder/main.ts', env, { ready: /recorder .* is ready/ }))
+  const ready = /listens on (http:\/\/[^\s"]+)/
+  const api = opened.use(await startService('api/main.ts', env, { ready, ...(onOutput ? { onOutput } : {}) }))
+  let owned = opened
+  const addRecorder: Stage['addRecorder'] = async more =>
+    owned.use(
+      await startStageRecorder({
+        ...more,
+        dataDir: join(dir, more.name),
+        env: { ...env, ...more.env },
+        onOutput,
+      }),
+    )
+  const recorders: StageRecorder[] = []
+  for (const name of options.recorders ?? ['recorder']) recorders.push(await addRecorder({ name }))
   const connection = opened.use(openDatabase(database.url))
   const { key } = await createApiKey(connection.db, { organization: 'Clínica del Norte', name: 'journeys' })
   const address = api.match[1] ?? ''
@@ -103,7 +139,11 @@ export async function openStage(options: {
   const stage: Omit<Stage, typeof Symbol.asyncDispose> = {
     sandbox,
     db: connection.db,
-    recorder,
+    database,
+    s3Wire,
+    api,
+    recorders,
+    addRecorder,
     async ask<Answer>(path: string, { method = 'GET', body }: { method?: string; body?: object } = {}) {
       const answer = await fetch(`${address}${path}`, {
         method,
@@ -135,7 +175,7 @@ export async function openStage(options: {
     async until(meeting, is, limitMs) {
       const startedAt = Date.now()
       for (;;) {
-        const recording = await Promise.race([stage.recording(meeting), api.died, recorder.died])
+        const recording = await Promise.race([stage.recording(meeting), api.died])
         if (is(recording)) return recording
         if (Date.now() - startedAt > limitMs)
           throw new TimedOut(
@@ -146,11 +186,11 @@ export async function openStage(options: {
       }
     },
   }
-  const held = opened.move()
+  owned = opened.move()
   let closed: Promise<void> | undefined
   return Object.assign(stage, {
     [Symbol.asyncDispose]: () => {
-      closed ??= held.disposeAsync()
+      closed ??= owned.disposeAsync()
       return closed
     },
   })

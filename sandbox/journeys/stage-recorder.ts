@@ -1,0 +1,83 @@
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
+
+/** A recorder on a machine of its own, as far as one machine can pretend: name, disk and wall clock. */
+export interface StageRecorder extends AsyncDisposable {
+  /** Host name. */
+  name: string
+  /** Its disk. */
+  dataDir: string
+  /** The process that runs, or ran last. */
+  process: ServiceProcess
+  /** Is it alive? */
+  runs(): boolean
+  /** Starts it again with the disk it has, when it is not running. */
+  start(): Promise<void>
+  /** Its disk is lost with everything on it. */
+  loseDisk(): Promise<void>
+  /** Steps its wall clock, in milliseconds ahead of the real one. */
+  setClockAhead(ms: number): Promise<void>
+}
+
+export interface StageRecorderOptions {
+  name: string
+  dataDir: string
+  env: Record<string, string | undefined>
+  onOutput?: ((text: string) => void) | undefined
+  /** Its disk is a file system of its own with room for so many bytes (Linux, needs the right to mount). */
+  diskBytes?: number
+}
+
+const PRETENDED_MACHINE = new URL('../pretended-machine.ts', import.meta.url).href
+
+/** Starts a recorder and waits until it takes jobs. */
+export async function startStageRecorder(options: StageRecorderOptions): Promise<StageRecorder> {
+  const { name, dataDir, onOutput, diskBytes } = options
+  await mkdir(dataDir, { recursive: true })
+  const clockFile = join(dirname(dataDir), `${name}.clock`)
+  await writeFile(clockFile, '0')
+  const env = {
+    ...options.env,
+    TESTIGO_DATA_DIR: dataDir,
+    NODE_OPTIONS: `--import=${PRETENDED_MACHINE}`,
+    SANDBOX_HOST_NAME: name,
+    SANDBOX_CLOCK_FILE: clockFile,
+  }
+  let alive = false
+  const begin = async () => {
+    const service = await startService('recorder/main.ts', env, {
+      ready: /recorder .* is ready/,
+      ...(onOutput ? { onOutput } : {}),
+      ...(diskBytes === undefined ? {} : { startedBy: onDiskOf(diskBytes, dataDir) }),
+    })
+    alive = true
+    service.died.catch(() => {
+      alive = false
+    })
+    return service
+  }
+  const recorder: StageRecorder = {
+    name,
+    dataDir,
+    process: await begin(),
+    runs: () => alive,
+    async start() {
+      if (!alive) recorder.process = await begin()
+    },
+    loseDisk: () => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }),
+    setClockAhead: ms => writeFile(clockFile, String(ms)),
+    async [Symbol.asyncDispose]() {
+      await recorder.process.stop()
+      alive = false
+    },
+  }
+  return recorder
+}
+
+/** A mount namespace of its own with a small tmpfs at the data folder; root's, or that of a user namespace. */
+function onDiskOf(bytes: number, dataDir: string): string[] {
+  const isRoot = process.getuid?.() === 0
+  const mount = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"'
+  return ['unshare', isRoot ? '-m' : '-rm', 'sh', '-c', mount, 'sh', String(bytes), dataDir]
+}

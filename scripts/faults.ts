@@ -1,0 +1,128 @@
+// Breaks Testigo for real, one fault after another, and measures what is left of each recording in its own file.
+import { createWriteStream } from 'node:fs'
+import { join } from 'node:path'
+import { parseArgs } from 'node:util'
+import { type Ground, openGround } from './faults/ground.ts'
+import { markdownTable, personLine } from './faults/print.ts'
+import { broken, judge, type Line, type Row } from './faults/row.ts'
+import { ROWS } from './faults/table.ts'
+
+const USAGE = `npm run faults -- [options]
+
+  --only a,b     only these faults
+  --json         one line of JSON for each fault
+  --full         the durations named in the table, instead of the shortest that prove the point
+  --list         names and words of all faults
+  --at-once N    how many faults at the same time, each on a stage of its own (default 2)
+  --log FILE     what the services print (default: nowhere)
+  --markdown     the table as text for a document; with figures from a file of --json lines (--figures FILE)
+`
+
+/** The command was typed in a way that means nothing; the usage says how. */
+class BadUsage extends Error {}
+
+interface Options {
+  rows: Row[]
+  json: boolean
+  full: boolean
+  atOnce: number
+  log: string | undefined
+}
+
+function readOptions(
+  args: string[],
+): Options & { list: boolean; markdown: boolean; figures: string | undefined } {
+  const { values } = parseArgs({
+    args,
+    options: {
+      only: { type: 'string' },
+      json: { type: 'boolean', default: false },
+      full: { type: 'boolean', default: false },
+      list: { type: 'boolean', default: false },
+      'at-once': { type: 'string', default: '2' },
+      log: { type: 'string' },
+      markdown: { type: 'boolean', default: false },
+      figures: { type: 'string' },
+    },
+  })
+  const names = values.only?.split(',').map(name => name.trim())
+  const unknown = names?.filter(name => !ROWS.some(row => row.name === name)) ?? []
+  if (unknown.length > 0) throw new BadUsage(`there is no fault ${unknown.join(', ')}; --list shows them all`)
+  const atOnce = Number(values['at-once'])
+  if (!Number.isInteger(atOnce) || atOnce < 1 || atOnce > 8)
+    throw new BadUsage('--at-once takes a whole number from 1 to 8')
+  const { json, full, list, markdown, log, figures } = values
+  const rows = ROWS.filter(row => !names || names.includes(row.name))
+  return { rows, json, full, atOnce: Math.min(atOnce, rows.length), log, list, markdown, figures }
+}
+
+async function playAll(
+  { rows, full, atOnce, log }: Options,
+  tell: (row: Row, line: Line) => void,
+): Promise<boolean> {
+  const output = log === undefined ? undefined : createWriteStream(log, { flags: 'a' })
+  const onOutput = (text: string) => output?.write(text)
+  const waiting = [...rows]
+  let allOk = true
+  const play = async () => {
+    let ground: Ground | undefined
+    try {
+      for (let row = waiting.shift(); row; row = waiting.shift()) {
+        onOutput(`\n===== ${row.name}\n`)
+        ground ??= await openGround({ full, onOutput })
+        const line = await playRow(row, ground)
+        tell(row, line)
+        allOk &&= line.ok
+        if (line.ok) continue
+        // What a failed row leaves behind must not disturb the next one.
+        await ground[Symbol.asyncDispose]()
+        ground = undefined
+      }
+    } finally {
+      await ground?.[Symbol.asyncDispose]()
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, play))
+  output?.end()
+  return allOk
+}
+
+async function playRow(row: Row, ground: Ground): Promise<Line> {
+  const startedAt = performance.now()
+  const took = () => Math.round((performance.now() - startedAt) / 100) / 10
+  try {
+    const seen = await row.run(ground)
+    return judge(row, seen, took())
+  } catch (error) {
+    return broken(row, error, took())
+  } finally {
+    await ground.mend()
+  }
+}
+
+async function main(): Promise<number> {
+  const options = readOptions(process.argv.slice(2))
+  const { list, markdown, figures, json } = options
+  if (list) process.stdout.write(ROWS.map(row => `${row.name.padEnd(28)} ${row.fault}\n`).join(''))
+  else if (markdown) process.stdout.write(await markdownTable(ROWS, figures && join(process.cwd(), figures)))
+  else {
+    const ok = await playAll(options, (row, line) =>
+      process.stdout.write(json ? `${JSON.stringify(line)}\n` : personLine(row, line)),
+    )
+    return ok ? 0 : 1
+  }
+  return 0
+}
+
+try {
+  process.exitCode = await main()
+} catch (error) {
+  const badUsage =
+    error instanceof BadUsage || (error as NodeJS.ErrnoException).code?.startsWith('ERR_PARSE_ARGS') === true
+  process.stderr.write(
+    badUsage
+      ? `${(error as Error).message}\n\n${USAGE}`
+      : `The faults cannot be run: ${(error as Error).stack ?? String(error)}\n`,
+  )
+  process.exitCode = 1
+}

@@ -1,0 +1,68 @@
+import { mkdtemp, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { openStage, type Stage } from '../../sandbox/journeys/stage.ts'
+import type { Calls } from '../../sandbox/start.ts'
+
+/** Where rows are played: the whole of Testigo, two recorders on machines of their own, the world around them. */
+export interface Ground extends AsyncDisposable {
+  stage: Stage
+  /** Durations as they are named, instead of the shortest that still prove the point. */
+  full: boolean
+  /** For downloaded files; emptied between rows. */
+  dir: string
+  /** Chooses what the next meeting of that title is like. */
+  plan(title: string, calls: Calls): void
+  /** Everything that a row may have broken is whole again: wires, servers, clocks, recorders. */
+  mend(): Promise<void>
+}
+
+const PEOPLE = [{ name: 'Ana Torres' }, { name: 'Luis Gómez' }]
+
+/** Names of the two recorders' machines. */
+export const HOSTS = ['north', 'south'] as const
+
+/**
+ * Raises the stage once for many rows.
+ * @param onOutput takes what the services print
+ */
+export async function openGround(options: {
+  full: boolean
+  onOutput: (text: string) => void
+}): Promise<Ground> {
+  await using opened = new AsyncDisposableStack()
+  const dir = await mkdtemp(join(tmpdir(), 'testigo-faults-'))
+  opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
+  const plans = new Map<string, Calls>()
+  const stage = opened.use(
+    await openStage({
+      calls: title => ({ participants: PEOPLE, ...plans.get(title) }),
+      recorders: HOSTS,
+      onOutput: options.onOutput,
+      env: {
+        TESTIGO_RECORDER_SLOTS: '3',
+        TESTIGO_NOBODY_CAME_SECONDS: '60',
+        TESTIGO_EVERYONE_LEFT_SECONDS: '30',
+        TESTIGO_ONLY_BOTS_SECONDS: '30',
+        TESTIGO_LOG_LEVEL: 'info',
+      },
+    }),
+  )
+  const held = opened.move()
+  return {
+    stage,
+    dir,
+    full: options.full,
+    plan: (title, calls) => plans.set(title, calls),
+    async mend() {
+      stage.sandbox.google.faults.clear()
+      await stage.s3Wire.set('pass')
+      await stage.database.start()
+      for (const recorder of stage.recorders) {
+        await recorder.setClockAhead(0)
+        await recorder.start()
+      }
+    },
+    [Symbol.asyncDispose]: () => held.disposeAsync(),
+  }
+}

@@ -1,0 +1,219 @@
+import { createHash } from 'node:crypto'
+import { writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { asc, eq } from 'drizzle-orm'
+import { systemClock, TimedOut } from '../../clock.ts'
+import { attempts, recordings } from '../../db/schema.ts'
+import { isOver, type MeetingAnswer, type RecordingAnswer } from '../../sandbox/journeys/stage.ts'
+import type { Meeting as SimulatedCall } from '../../sandbox/meet-web/meeting.ts'
+import type { Calls } from '../../sandbox/start.ts'
+import { type PatternReport, readPattern } from '../../sandbox/test-pattern/read-pattern.ts'
+import { coveredTimes, heardShare, holesIn, longestRepeatMs, type Stretch } from './covered.ts'
+import type { Ground } from './ground.ts'
+import type { Seen } from './row.ts'
+
+export type AttemptRow = typeof attempts.$inferSelect
+
+/** A meeting of a row, from the request to the measured file. */
+export interface OneCall {
+  meeting: MeetingAnswer
+  call: SimulatedCall
+  /** All attempts so far. */
+  attempts(): Promise<AttemptRow[]>
+  /** The attempt that is in the call. */
+  living(): Promise<AttemptRow>
+  /** Waits until an attempt with a number over `after` is in the call. */
+  recordsAgain(after: number, limitMs?: number): Promise<AttemptRow>
+  /** The call goes on for so long. */
+  goesOn(ms: number): Promise<void>
+  /** The host ends the call. */
+  end(): void
+  /** Waits for the outcome, downloads the file and measures it. */
+  measure(expected: Expected): Promise<Seen>
+}
+
+export interface Expected {
+  /** When it was done. */
+  faultAtMs: number
+  /** When what was away was there again; the time of the fault when nothing outside was away. */
+  backAtMs?: number
+  /** Is a hole allowed at the fault? Otherwise every hole is a loss. */
+  interrupts: boolean
+  /** Words of the recording's ending that are right; `call_ended_by_host` when absent. */
+  endings?: readonly string[]
+  /** How the attempts must have ended, first to last; not looked at when absent. */
+  attempts?: readonly (string | readonly string[])[]
+  /** What the recording must give as the reason of its gap, if it has one. */
+  reasons?: readonly string[]
+  limitMs?: number
+}
+
+const RECORDING_LIMIT_MS = 60_000
+const OUTCOME_LIMIT_MS = 120_000
+const LOOK_MS = 200
+/** Before the fault: time enough that earlier segments are in the bucket. */
+const BEFORE_FAULT_MS = 6_000
+/** A recording may begin so long after the bot's entry, and end so long before the call's end. */
+const EDGE_MS = 2_500
+const LEAST_HEARD = 0.8
+const MOST_REPEATED_MS = 400
+
+/** Posts a meeting that is on now and waits until it has been recorded for some seconds. */
+export async function recordedCall(
+  ground: Ground,
+  title: string,
+  { calls = {}, beforeFaultMs = BEFORE_FAULT_MS }: { calls?: Calls; beforeFaultMs?: number } = {},
+): Promise<OneCall> {
+  const one = await postCall(ground, title, calls)
+  await one.recordsAgain(0)
+  await one.goesOn(beforeFaultMs)
+  return one
+}
+
+/** Posts a meeting that is on now. */
+export async function postCall(ground: Ground, title: string, calls: Calls = {}): Promise<OneCall> {
+  const { stage } = ground
+  ground.plan(title, calls)
+  const meeting = await stage.post(title, 3_600)
+  const call = stage.call(meeting)
+  const [row] = await stage.db
+    .select({ id: recordings.id })
+    .from(recordings)
+    .where(eq(recordings.meetingId, meeting.id))
+  if (!row) throw new Error(`${title}: the meeting has no recording`)
+  let endedAtMs = 0
+  const all = () =>
+    stage.db.select().from(attempts).where(eq(attempts.recordingId, row.id)).orderBy(asc(attempts.number))
+  const until = async <T>(what: string, limitMs: number, look: () => Promise<T | undefined>): Promise<T> => {
+    const startedAt = performance.now()
+    for (;;) {
+      const found = await look()
+      if (found !== undefined) return found
+      if (performance.now() - startedAt > limitMs) throw new TimedOut(`${title}: ${what}`, limitMs)
+      await systemClock.sleep(LOOK_MS)
+    }
+  }
+  return {
+    meeting,
+    call,
+    attempts: all,
+    async living() {
+      const found = (await all()).findLast(attempt => attempt.endedAt === null)
+      if (!found) throw new Error(`${title}: no attempt is alive`)
+      return found
+    },
+    recordsAgain: (after, limitMs = RECORDING_LIMIT_MS) =>
+      until('recording', limitMs, async () =>
+        (await all()).find(attempt => attempt.number > after && attempt.admittedAt && !attempt.endedAt),
+      ),
+    goesOn: ms => systemClock.sleep(ms),
+    end() {
+      endedAtMs = Date.now()
+      call.end()
+    },
+    async measure(expected) {
+      const recording = await stage.until(meeting, isOver, expected.limitMs ?? OUTCOME_LIMIT_MS)
+      const [stored] = await stage.db.select().from(recordings).where(eq(recordings.id, row.id))
+      const facts = {
+        recording,
+        attempts: await all(),
+        gaps: (stored?.gaps ?? []).map(gap => gap.reason),
+        joinedAtMs: call.events.find(event => event.type === 'joined')?.atMs ?? 0,
+        endedAtMs,
+      }
+      const file = await download(recording, join(ground.dir, `${meeting.id}.mp4`))
+      return drawUp(file ? await readPattern(file) : undefined, facts, expected)
+    },
+  }
+}
+
+interface Facts {
+  recording: RecordingAnswer
+  attempts: AttemptRow[]
+  gaps: string[]
+  joinedAtMs: number
+  endedAtMs: number
+}
+
+function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expected): Seen {
+  const { recording } = facts
+  const ending = recording.ending?.word ?? 'none'
+  const endings = facts.attempts.map(attempt => attempt.ending ?? 'none')
+  const why: string[] = []
+  if (!(expected.endings ?? ['call_ended_by_host']).includes(ending)) why.push(`it ended with "${ending}"`)
+  if (expected.attempts && !sameEndings(endings, expected.attempts))
+    why.push(`its attempts ended with ${endings.join(', ')}, not ${expected.attempts.flat().join(', ')}`)
+  const base = { ending, status: recording.status, attempts: endings, gaps: facts.gaps, why }
+  if (!report) {
+    why.push('there is no file')
+    const lost = seconds(facts.endedAtMs - facts.joinedAtMs)
+    return { ...base, lostSeconds: lost, recoverySeconds: lost }
+  }
+  const near = facts.joinedAtMs
+  const whole = { fromMs: facts.joinedAtMs, toMs: facts.endedAtMs }
+  const stretches = coveredTimes(report, near)
+  const holes = holesIn(whole, stretches).filter(hole => !isEdge(hole, whole))
+  const measured = measureHoles(holes, expected)
+  if (
+    measured.recoverySeconds > 0 &&
+    !facts.gaps.some(gap => !expected.reasons || expected.reasons.includes(gap))
+  )
+    why.push(`no gap of it is explained by ${expected.reasons?.join(' or ') ?? 'anything'}`)
+  if (heardShare(report, stretches, near) < LEAST_HEARD)
+    why.push(`only ${Math.round(heardShare(report, stretches, near) * 100)} % of the beeps are heard`)
+  const repeatMs = longestRepeatMs(report)
+  if (repeatMs > MOST_REPEATED_MS) why.push(`${repeatMs} ms are in the file twice`)
+  return { ...base, ...measured }
+}
+
+/** The bot needs a moment to begin, and the last pictures are still on their way when the call ends. */
+const isEdge = (hole: Stretch, whole: Stretch) =>
+  (hole.fromMs === whole.fromMs || hole.toMs === whole.toMs) && hole.toMs - hole.fromMs <= EDGE_MS
+
+function measureHoles(
+  holes: readonly Stretch[],
+  { faultAtMs, backAtMs = faultAtMs, interrupts }: Expected,
+): { lostSeconds: number; recoverySeconds: number } {
+  const sum = (stretches: readonly Stretch[]) =>
+    stretches.reduce((total, hole) => total + Math.max(0, hole.toMs - hole.fromMs), 0)
+  if (!interrupts) {
+    const longest = Math.max(0, ...holes.map(hole => hole.toMs - hole.fromMs))
+    const last = holes.at(-1)
+    return {
+      lostSeconds: seconds(longest),
+      recoverySeconds: last ? seconds(Math.max(0, last.toMs - backAtMs)) : 0,
+    }
+  }
+  // The hole at the fault, and those that follow before it is settled, are time without recording, not lost recording.
+  const settledMs = Math.max(
+    backAtMs,
+    ...holes.filter(hole => hole.fromMs <= backAtMs).map(hole => hole.toMs),
+  )
+  const lost = holes.map(hole => ({ fromMs: hole.fromMs, toMs: Math.min(hole.toMs, faultAtMs) }))
+  const later = holes.filter(hole => hole.fromMs > settledMs)
+  return {
+    lostSeconds: seconds(sum(lost) + sum(later)),
+    recoverySeconds: holes.some(hole => hole.toMs > faultAtMs) ? seconds(settledMs - backAtMs) : 0,
+  }
+}
+
+const seconds = (ms: number) => Math.round(ms / 100) / 10
+
+function sameEndings(endings: readonly string[], expected: readonly (string | readonly string[])[]): boolean {
+  return (
+    endings.length === expected.length &&
+    endings.every((ending, index) => [expected[index]].flat().includes(ending))
+  )
+}
+
+/** Fetches the file through its link; nothing without one. */
+async function download(recording: RecordingAnswer, file: string): Promise<string | undefined> {
+  if (!recording.s3) return undefined
+  const answer = await fetch(recording.s3.url, { signal: AbortSignal.timeout(60_000) })
+  if (!answer.ok) throw new Error(`the link of the recording answers ${answer.status}`)
+  const body = Buffer.from(await answer.arrayBuffer())
+  if (createHash('sha256').update(body).digest('hex') !== recording.sha256)
+    throw new Error('the file behind the link is not the one that was recorded')
+  await writeFile(file, body)
+  return file
+}
