@@ -1,4 +1,4 @@
-import { cpus } from 'node:os'
+import { cpus, hostname } from 'node:os'
 import { z } from 'zod'
 
 /**
@@ -133,6 +133,25 @@ const SETTINGS = {
     about: 'Meetings one recorder records at once',
     shownDefault: 'cores ÷ 2, at least 1',
   },
+  TESTIGO_RECORDER_HOST: {
+    schema: z
+      .string()
+      .trim()
+      .regex(/^[\w.-]+$/, 'must be letters, digits, dots and hyphens')
+      .optional(),
+    about:
+      'Name of the machine a recorder runs on; the two recorders of a redundant recording never share one',
+    shownDefault: 'host name',
+  },
+  TESTIGO_DRAIN_SECONDS: {
+    schema: seconds(0, 86_400).default(0),
+    about: 'How long a recorder that gets SIGTERM stays in its calls before it calls others to take over',
+  },
+  TESTIGO_SPOOL_MB: {
+    schema: z.coerce.number().int().min(16).max(1_000_000).default(4000),
+    about:
+      'Disk that segments of one call may fill while the bucket or the database is away, in megabytes; beyond it the oldest keep only their key frames',
+  },
   TESTIGO_VIDEO_SIZE: {
     schema: z
       .string()
@@ -161,6 +180,15 @@ const SETTINGS = {
   TESTIGO_BOT_PROFILE: {
     schema: text.optional(),
     about: "Folder of the bot's browser profile (made by npm run sign-in-bot)",
+  },
+  TESTIGO_SECOND_BOT_EMAIL: {
+    schema: z.email().optional(),
+    about: 'Workspace account of the second bot, for meetings with redundancy 2',
+    example: 'testigo2@example.com',
+  },
+  TESTIGO_SECOND_BOT_PROFILE: {
+    schema: text.optional(),
+    about: "Folder of the second bot's browser profile",
   },
   TESTIGO_BOT_GUEST: {
     schema: onOff('off'),
@@ -205,7 +233,36 @@ const SETTINGS = {
     schema: seconds(60, 86_400).default(14_400),
     about: 'How long past its scheduled end a call is recorded',
   },
+  TESTIGO_ENCRYPTION_KEY: {
+    schema: z
+      .string()
+      .refine(isEncryptionKey, 'must be 32 bytes in base64, as "openssl rand -base64 32" prints them')
+      .transform(key => Buffer.from(key, 'base64'))
+      .optional(),
+    about:
+      'Key that webhook secrets are encrypted with, 32 bytes in base64, the same for every API process. Without it one is made in the data folder',
+  },
+  TESTIGO_WEBHOOK_ALLOW_PRIVATE: {
+    schema: onOff('off'),
+    about: 'Let webhooks go to private and loopback addresses, and over plain http: on or off',
+  },
+  TESTIGO_WEBHOOK_TIMEOUT_SECONDS: {
+    schema: seconds(1, 60).default(15),
+    about: 'Wall clock of one post to a webhook, name look-up and answer included',
+  },
+  TESTIGO_WEBHOOK_DISABLE_AFTER_HOURS: {
+    schema: z.coerce.number().int().min(1).max(720).default(24),
+    about: 'A webhook that has only failed for this long is disabled',
+  },
+  TESTIGO_WEBHOOK_LOG_DAYS: {
+    schema: z.coerce.number().int().min(1).max(400).default(30),
+    about: 'How long webhook events and their deliveries are kept',
+  },
 } satisfies Record<string, Setting>
+
+function isEncryptionKey(text: string): boolean {
+  return /^[A-Za-z0-9+/]{43}=$/.test(text)
+}
 
 interface Setting {
   schema: z.ZodType
@@ -288,6 +345,9 @@ function shape(v: Values) {
       sessionToken: v.AWS_SESSION_TOKEN,
     },
     recorder: {
+      host: v.TESTIGO_RECORDER_HOST ?? hostname(),
+      drainMs: v.TESTIGO_DRAIN_SECONDS * 1000,
+      spoolBytes: v.TESTIGO_SPOOL_MB * 1_000_000,
       slots: v.TESTIGO_RECORDER_SLOTS,
       width: v.TESTIGO_VIDEO_SIZE.width,
       height: v.TESTIGO_VIDEO_SIZE.height,
@@ -298,6 +358,7 @@ function shape(v: Values) {
     bot: {
       email: v.TESTIGO_BOT_EMAIL,
       profileDir: v.TESTIGO_BOT_PROFILE,
+      second: { email: v.TESTIGO_SECOND_BOT_EMAIL, profileDir: v.TESTIGO_SECOND_BOT_PROFILE },
       guest: v.TESTIGO_BOT_GUEST,
       name: v.TESTIGO_BOT_NAME,
       language: v.TESTIGO_MEET_LANGUAGE,
@@ -310,6 +371,13 @@ function shape(v: Values) {
       everyoneLeftSeconds: v.TESTIGO_EVERYONE_LEFT_SECONDS,
       onlyBotsSeconds: v.TESTIGO_ONLY_BOTS_SECONDS,
       longestExtraSeconds: v.TESTIGO_LONGEST_EXTRA_SECONDS,
+    },
+    encryptionKey: v.TESTIGO_ENCRYPTION_KEY,
+    webhooks: {
+      allowPrivate: v.TESTIGO_WEBHOOK_ALLOW_PRIVATE,
+      timeoutMs: v.TESTIGO_WEBHOOK_TIMEOUT_SECONDS * 1000,
+      disableAfterMs: v.TESTIGO_WEBHOOK_DISABLE_AFTER_HOURS * 3_600_000,
+      logDays: v.TESTIGO_WEBHOOK_LOG_DAYS,
     },
   }
 }
