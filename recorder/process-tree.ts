@@ -15,7 +15,7 @@ export interface ProcessStat {
 }
 
 /** One process, or undefined when it is gone. A zombie counts as gone. */
-async function readProcessStat(pid: number): Promise<ProcessStat | undefined> {
+export async function readProcessStat(pid: number): Promise<ProcessStat | undefined> {
   let text: string
   try {
     text = await readFile(`/proc/${pid}/stat`, 'utf8')
@@ -24,10 +24,17 @@ async function readProcessStat(pid: number): Promise<ProcessStat | undefined> {
     if (code === 'ENOENT' || code === 'ESRCH') return undefined
     throw error
   }
-  // The name stands in brackets and may hold blanks and brackets itself (proc_pid_stat(5)).
-  const fields = text.slice(text.lastIndexOf(')') + 2).split(' ')
+  return isOver(text) ? undefined : parseProcessStat(pid, text)
+}
+
+// The name stands in brackets and may hold blanks and brackets itself (proc_pid_stat(5)).
+const afterName = (text: string) => text.slice(text.lastIndexOf(')') + 2)
+const isOver = (text: string) => 'ZX'.includes(afterName(text)[0] ?? 'X')
+
+/** Reads the text of `/proc/<pid>/stat`. */
+export function parseProcessStat(pid: number, text: string): ProcessStat {
+  const fields = afterName(text).split(' ')
   const at = (field: number) => Number(fields[field - 3])
-  if (fields[0] === 'Z' || fields[0] === 'X') return undefined
   return {
     pid,
     parentPid: at(4),

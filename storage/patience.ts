@@ -34,6 +34,15 @@ export function untilAborted(log: Log): RetryStrategy {
   }
 }
 
+/** Never tries again. */
+export const once: RetryStrategy = {
+  acquireInitialRetryToken: async () => token(0, 0),
+  refreshRetryTokenForRetry: async (_, { error }) => {
+    throw error
+  },
+  recordSuccess: () => {},
+}
+
 /** Wait before the n-th retry, n from 1. */
 export function waitBefore(retries: number): number {
   const ceilingMs = Math.min(FIRST_WAIT_MS * 2 ** (retries - 1), CAP_MS)

@@ -197,6 +197,19 @@ test('a store that never answers ends in a timeout at the wall clock, from memor
   }
 })
 
+test('a put of one single try fails at the first refusal, and at its own limit when nobody answers', async () => {
+  const once = { contentType: 'text/plain', tryMs: 700 }
+  proxy.swallow(Number.POSITIVE_INFINITY)
+  const began = performance.now()
+  await expect(store.put('a', Buffer.from('x'), once)).rejects.toMatchObject({ code: 'timeout' })
+  expect(performance.now() - began).toBeLessThan(3000)
+  expect(proxy.swallowed()).toBe(1)
+  await proxy.stop()
+  await expect(store.put('a', Buffer.from('x'), once)).rejects.toMatchObject({ reason: 'ECONNREFUSED' })
+  proxy = await startProxy(server.port, proxy.port)
+  await store.put('a', Buffer.from('x'), once)
+})
+
 test('an upload that its caller aborts ends with the caller’s own reason', async () => {
   proxy.swallow(Number.POSITIVE_INFINITY)
   const stop = new AbortController()

@@ -16,13 +16,15 @@ import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import { downloadTo } from './download.ts'
 import { StorageFault } from './fault.ts'
-import { untilAborted, withinWallClock } from './patience.ts'
+import { once, untilAborted, withinWallClock } from './patience.ts'
 import { uploadFile, wrongBytes } from './upload.ts'
 
 interface PutOptions {
   contentType: string
   /** SHA-256 in hex, kept with the object as metadata. Of a buffer it is worked out here when absent. */
   sha256?: string
+  /** Of a buffer: one single try of at most this long, for a caller who tries again himself. */
+  tryMs?: number
   signal?: AbortSignal
 }
 
@@ -77,7 +79,7 @@ export function createStore(
   limits: StoreLimits = DEFAULT_LIMITS,
 ): Store {
   const { bucket: Bucket, uploadTimeoutMs } = settings
-  const client = new S3Client({
+  const patient: S3ClientConfig = {
     ...connection(settings, settings.endpoint),
     retryStrategy: untilAborted(log.child({ part: 'storage' })),
     requestHandler: {
@@ -86,7 +88,9 @@ export function createStore(
       throwOnRequestTimeout: true,
       socketTimeout: limits.longTryMs,
     },
-  })
+  }
+  const client = new S3Client(patient)
+  const clientOfOneTry = new S3Client({ ...patient, retryStrategy: once })
   // Links are signed for the address that their reader uses, which may not be ours.
   const signer = new S3Client({
     ...connection(settings, settings.publicEndpoint),
@@ -106,13 +110,14 @@ export function createStore(
       ChecksumSHA256: digest.toString('base64'),
       Metadata: { sha256: digest.toString('hex') },
     })
-    await client.send(command, { abortSignal: signal })
+    if (options.tryMs === undefined) await client.send(command, { abortSignal: signal })
+    else await clientOfOneTry.send(command, { abortSignal: signal, requestTimeout: options.tryMs })
     return { key, sizeBytes: body.length }
   }
 
   return {
     put: (key, body, options) =>
-      withinWallClock(`put ${key}`, uploadTimeoutMs, options.signal, async signal => {
+      withinWallClock(`put ${key}`, options.tryMs ?? uploadTimeoutMs, options.signal, async signal => {
         if (Buffer.isBuffer(body)) return putBuffer(key, body, options, signal)
         const { contentType, sha256 } = options
         const upload = { Bucket, Key: key, file: body.file, contentType, sha256 }
@@ -214,6 +219,7 @@ export function createStore(
 
     close: () => {
       client.destroy()
+      clientOfOneTry.destroy()
       signer.destroy()
     },
   }
