@@ -6,8 +6,11 @@ import type { Transaction } from './connect.ts'
 export interface Jobs {
   /** Brings Google's side of a meeting to what the row says: event, space, cancellation. */
   'provision-meeting': { meetingId: string }
-  /** Sends a bot. Due `joinLeadSeconds` before the start. */
-  'record-meeting': { meetingId: string }
+  /**
+   * Wakes a recorder, due `joinLeadSeconds` before the start. Only a trigger: it is done once a recorder has opened an
+   * attempt, whose row is the lease from then on. Lane 1 is the second recorder of a redundant recording.
+   */
+  'record-meeting': { meetingId: string; lane?: number }
   /** Makes the video from the stored segments, checks and publishes it. */
   'finish-recording': { recordingId: string }
   /** Copies the finished video to Drive and attaches it to the event. */
@@ -36,10 +39,9 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
   },
   'record-meeting': {
     policy: 'exclusive',
-    retryLimit: 20,
+    retryLimit: 1000,
     retryDelay: 1,
-    heartbeatSeconds: 20,
-    expireInSeconds: 86_399,
+    expireInSeconds: 30,
     retentionSeconds: 400 * 86_400,
   },
   'finish-recording': {
@@ -101,6 +103,11 @@ export interface OpenJobs extends AsyncDisposable {
     options: { atOnce: number; pollMs?: number },
     handler: (payload: Jobs[Name], job: { id: string; signal: AbortSignal }) => Promise<void>,
   ): Promise<void>
+  /** Takes one due job, or undefined when none is due. Who takes it must say `done` soon, or it comes again. */
+  take<Name extends JobName>(name: Name): Promise<{ id: string; payload: Jobs[Name] } | undefined>
+  done(name: JobName, id: string): Promise<void>
+  /** Gives a taken job back: it comes again after its delay. */
+  giveBack(name: JobName, id: string, reason: string): Promise<void>
   /** Takes no more jobs of this name; those being worked on go on. */
   stopTaking(name: JobName): Promise<void>
   /** Runs a job by the clock (cron, UTC). */
@@ -160,6 +167,16 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
         for (const job of jobs)
           await handler(job.data as Jobs[typeof name], { id: job.id, signal: job.signal })
       })
+    },
+    async take(name) {
+      const [job] = await boss.fetch<Jobs[typeof name]>(name, { batchSize: 1 })
+      return job && { id: job.id, payload: job.data }
+    },
+    async done(name, id) {
+      await boss.complete(name, id)
+    },
+    async giveBack(name, id, reason) {
+      await boss.fail(name, id, { reason })
     },
     async stopTaking(name) {
       await boss.offWork(name, { wait: false })

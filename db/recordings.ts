@@ -1,21 +1,12 @@
 import { randomUUID } from 'node:crypto'
-import { and, asc, eq, inArray, isNull, lt, max, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Ending } from './endings.ts'
-import {
-  type Artefact,
-  attempts,
-  meetingEvents,
-  meetings,
-  presences,
-  recordings,
-  segments,
-} from './schema.ts'
+import { attempts, meetingEvents, meetings, presences, recordings, segments } from './schema.ts'
 import { canMoveRecording, RECORDING_STATUSES, type RecordingStatus } from './states.ts'
 
 export type Meeting = typeof meetings.$inferSelect
 export type Recording = typeof recordings.$inferSelect
-export type Attempt = typeof attempts.$inferSelect
 export type Segment = typeof segments.$inferSelect
 
 /** A recording was told to go where its status does not lead. */
@@ -72,11 +63,6 @@ export async function findRecording(
   return found
 }
 
-/** The attempts of a recording, first to last. */
-export function listAttempts(db: Queryable, recordingId: string): Promise<Attempt[]> {
-  return db.select().from(attempts).where(eq(attempts.recordingId, recordingId)).orderBy(asc(attempts.number))
-}
-
 /** Segments of a recording, in the order in which they were recorded. */
 export async function listSegments(db: Queryable, recordingId: string): Promise<Segment[]> {
   const rows = await db
@@ -86,126 +72,6 @@ export async function listSegments(db: Queryable, recordingId: string): Promise<
     .where(eq(attempts.recordingId, recordingId))
     .orderBy(asc(attempts.number), asc(segments.number))
   return rows.map(row => row.segment)
-}
-
-/** Without a sign of life for this long an attempt counts as dead, and another may begin. */
-const ATTEMPT_SILENT_MS = 15_000
-
-/**
- * Begins an attempt and moves the recording to `joining`. At most one attempt of a recording is alive: silent ones are
- * closed as `recorder_died`, and a live one refuses the new one.
- */
-export async function openAttempt(
-  tx: Transaction,
-  recordingId: string,
-  facts: { recorder: string; botAccount: string | null; now: Date },
-): Promise<
-  { kind: 'opened'; attempt: Attempt } | { kind: 'refused'; because: 'already_recording' | 'over' }
-> {
-  const [recording] = await tx.select().from(recordings).where(eq(recordings.id, recordingId)).for('update')
-  if (!recording || !canMoveRecording(recording.status, 'joining')) {
-    const alive = recording && ['joining', 'waiting_room', 'recording'].includes(recording.status)
-    if (!alive) return { kind: 'refused', because: 'over' }
-  }
-  const silentSince = new Date(facts.now.getTime() - ATTEMPT_SILENT_MS)
-  const living = await tx
-    .select()
-    .from(attempts)
-    .where(and(eq(attempts.recordingId, recordingId), isNull(attempts.endedAt)))
-  if (living.some(attempt => attempt.heartbeatAt > silentSince))
-    return { kind: 'refused', because: 'already_recording' }
-  for (const dead of living) await closeAttempt(tx, dead.id, 'recorder_died', dead.heartbeatAt)
-  if (recording.status === 'recording')
-    await moveRecording(tx, recordingId, 'interrupted', {
-      actor: `recorder:${facts.recorder}`,
-      ending: 'recorder_died',
-    })
-  const [last] = await tx
-    .select({ number: max(attempts.number) })
-    .from(attempts)
-    .where(eq(attempts.recordingId, recordingId))
-  const [attempt] = await tx
-    .insert(attempts)
-    .values({
-      id: randomUUID(),
-      organizationId: recording.organizationId,
-      recordingId,
-      number: (last?.number ?? 0) + 1,
-      recorder: facts.recorder,
-      botAccount: facts.botAccount,
-      startedAt: facts.now,
-      heartbeatAt: facts.now,
-    })
-    .returning()
-  if (!attempt) throw new Error('the attempt was not stored')
-  await moveRecording(tx, recordingId, 'joining', {
-    actor: `recorder:${facts.recorder}`,
-    detail: { attempt: attempt.number },
-  })
-  return { kind: 'opened', attempt }
-}
-
-/** Writes down how an attempt ended; a second call changes nothing. */
-export async function closeAttempt(
-  tx: Transaction,
-  attemptId: string,
-  ending: Ending,
-  at: Date,
-  artefacts: Artefact[] = [],
-  notInCallMs = 0,
-): Promise<void> {
-  const [closed] = await tx
-    .update(attempts)
-    .set({ ending, endedAt: at, artefacts, notInCallMs })
-    .where(and(eq(attempts.id, attemptId), isNull(attempts.endedAt)))
-    .returning({ id: attempts.id })
-  if (closed)
-    await tx
-      .update(presences)
-      .set({ leftAt: at })
-      .where(and(eq(presences.attemptId, attemptId), isNull(presences.leftAt)))
-}
-
-/** What an attempt learns with each sign of life. `lost`: the attempt was closed by somebody else, so it must stop. */
-export type BeatAnswer = { kind: 'go_on'; meeting: Meeting } | { kind: 'lost' }
-
-/** A sign of life of an attempt; answers what changed about its meeting. */
-export async function beat(db: Queryable, attemptId: string, now: Date): Promise<BeatAnswer> {
-  const [alive] = await db
-    .update(attempts)
-    .set({ heartbeatAt: now })
-    .where(and(eq(attempts.id, attemptId), isNull(attempts.endedAt)))
-    .returning({ recordingId: attempts.recordingId })
-  if (!alive) return { kind: 'lost' }
-  const found = await findRecording(db, { recordingId: alive.recordingId })
-  if (!found) return { kind: 'lost' }
-  return { kind: 'go_on', meeting: found.meeting }
-}
-
-/** The bot is in the call: the attempt, the recording and the meeting learn it together. */
-export async function markAdmitted(
-  tx: Transaction,
-  attemptId: string,
-  at: Date,
-  actor: string,
-): Promise<void> {
-  const [attempt] = await tx
-    .update(attempts)
-    .set({ admittedAt: at })
-    .where(eq(attempts.id, attemptId))
-    .returning()
-  if (!attempt) throw new Error(`attempt ${attemptId} is not there`)
-  const recording = await moveRecording(tx, attempt.recordingId, 'recording', {
-    actor,
-    set: {},
-    detail: { attempt: attempt.number },
-  })
-  if (!recording.startedAt)
-    await tx.update(recordings).set({ startedAt: at }).where(eq(recordings.id, recording.id))
-  await tx
-    .update(meetings)
-    .set({ status: 'in_progress' })
-    .where(and(eq(meetings.id, recording.meetingId), eq(meetings.status, 'scheduled')))
 }
 
 /** A stored segment becomes part of the record. Repeating it changes nothing. */

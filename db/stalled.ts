@@ -15,33 +15,66 @@ const MOST = 500
 
 // A job counts while it is queued, waits for its next try, or is being worked on.
 const withoutJob = (name: JobName, key: SQL) =>
-  sql`not exists (select 1 from pgboss.job where name = ${name} and singleton_key = ${key}::text and state <= 'active')`
+  sql`not exists (select 1 from pgboss.job where name = ${name} and singleton_key = ${key} and state <= 'active')`
+
+const stalledColumns = {
+  recordingId: recordings.id,
+  meetingId: meetings.id,
+  startsAt: meetings.startsAt,
+  patience: meetings.patience,
+}
 
 function stalled(db: Queryable, where: SQL | undefined): Promise<Stalled[]> {
   return db
-    .select({
-      recordingId: recordings.id,
-      meetingId: meetings.id,
-      startsAt: meetings.startsAt,
-      patience: meetings.patience,
-    })
+    .select(stalledColumns)
     .from(recordings)
     .innerJoin(meetings, eq(meetings.id, recordings.meetingId))
     .where(where)
     .limit(MOST)
 }
 
-/** Meetings with a link that nobody is going to record. */
-export function findUnrecorded(db: Queryable): Promise<Stalled[]> {
-  return stalled(
-    db,
-    and(
-      inArray(recordings.status, ['pending', 'joining', 'waiting_room', 'recording', 'interrupted']),
-      sql`${meetings.joinUrl} is not null`,
-      sql`(${meetings.status} <> 'cancelled' or ${recordings.status} <> 'pending')`,
-      withoutJob('record-meeting', sql`${meetings.id}`),
-    ),
-  )
+/** Key of the job that wakes a recorder for a meeting; the second lane of a redundant recording has one of its own. */
+export const recordJobKey = (meetingId: string, lane: number) =>
+  lane === 0 ? meetingId : `${meetingId}:${lane}`
+
+/** A lane of a recording that no living attempt records and no job will wake anybody for. */
+export interface Owed extends Stalled {
+  lane: number
+  /** When its next attempt may begin; null before the first. */
+  retryAt: Date | null
+}
+
+/**
+ * Meetings with a link that nobody is recording and nobody is going to. Living attempts count, dead or not: who watches
+ * over them closes the dead.
+ * @param recordingId only this one
+ */
+export async function findUnrecorded(db: Queryable, recordingId?: string): Promise<Owed[]> {
+  const lane = sql`lanes.lane`
+  const ofLane = sql`from attempts a where a.recording_id = ${recordings.id} and a.lane = ${lane}`
+  const key = sql`(${meetings.id}::text || case when ${lane} = 0 then '' else ':' || ${lane} end)`
+  return db
+    .select({
+      ...stalledColumns,
+      lane: sql<number>`${lane}`.mapWith(Number),
+      retryAt: sql<Date | null>`(select a.retry_at ${ofLane} order by a.number desc limit 1)`.mapWith(
+        (value: string | Date | null) => (value === null ? null : new Date(value)),
+      ),
+    })
+    .from(recordings)
+    .innerJoin(meetings, eq(meetings.id, recordings.meetingId))
+    .innerJoin(sql`generate_series(0, ${meetings.redundancy} - 1) as lanes(lane)`, sql`true`)
+    .where(
+      and(
+        inArray(recordings.status, ['pending', 'joining', 'waiting_room', 'recording', 'interrupted']),
+        recordingId === undefined ? undefined : eq(recordings.id, recordingId),
+        sql`${meetings.joinUrl} is not null`,
+        sql`(${meetings.status} <> 'cancelled' or ${recordings.status} <> 'pending')`,
+        sql`not exists (select 1 ${ofLane} and (a.ended_at is null or a.concluded))`,
+        withoutJob('record-meeting', key),
+      ),
+    )
+    .limit(MOST)
 }
 
 /** Meetings that were over before they ever got a link. */
@@ -58,10 +91,14 @@ export function findNeverMade(db: Queryable, now: Date): Promise<Stalled[]> {
 }
 
 /** Recordings that nobody is going to finish. */
-export function findUnfinished(db: Queryable): Promise<Stalled[]> {
+export function findUnfinished(db: Queryable, recordingId?: string): Promise<Stalled[]> {
   return stalled(
     db,
-    and(eq(recordings.status, 'finishing'), withoutJob('finish-recording', sql`${recordings.id}`)),
+    and(
+      eq(recordings.status, 'finishing'),
+      recordingId === undefined ? undefined : eq(recordings.id, recordingId),
+      withoutJob('finish-recording', sql`${recordings.id}::text`),
+    ),
   )
 }
 
@@ -72,7 +109,7 @@ export function findUncopied(db: Queryable): Promise<Stalled[]> {
     and(
       inArray(recordings.status, ['available', 'partial']),
       eq(recordings.driveStatus, 'pending'),
-      withoutJob('copy-to-drive', sql`${recordings.id}`),
+      withoutJob('copy-to-drive', sql`${recordings.id}::text`),
     ),
   )
 }

@@ -4,18 +4,22 @@ import type { Patience } from '../db/schema.ts'
 /** A job may come a little early, and clocks differ. */
 const EARLY_MS = 60_000
 
+type Planned = { startsAt: Date; patience: Patience }
+
 /** When the bot of a meeting sets out; milliseconds since the epoch. */
-export function dueAt(meeting: { startsAt: Date; patience: Patience }, config: Config): number {
+export function dueAt(meeting: Planned, config: Config): number {
   return (
     meeting.startsAt.getTime() - (meeting.patience.joinLeadSeconds ?? config.patience.joinLeadSeconds) * 1000
   )
 }
 
 /** Was the meeting moved away from now? Its bot then waits for the new time. */
-export function isTooEarly(
-  meeting: { startsAt: Date; patience: Patience },
-  config: Config,
-  now: number,
-): boolean {
+export function isTooEarly(meeting: Planned, config: Config, now: number): boolean {
   return now < dueAt(meeting, config) - EARLY_MS
+}
+
+/** Nobody records a call past this moment; milliseconds since the epoch. */
+export function hardStopAt(meeting: { endsAt: Date; patience: Patience }, config: Config): number {
+  const extraSeconds = meeting.patience.longestExtraSeconds ?? config.patience.longestExtraSeconds
+  return meeting.endsAt.getTime() + extraSeconds * 1000
 }

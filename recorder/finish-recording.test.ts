@@ -6,9 +6,10 @@ import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { systemClock } from '../clock.ts'
 import { readConfig } from '../config.ts'
+import { closeAttempt, markAdmitted, openAttempt } from '../db/attempts.ts'
 import { type OpenDatabase, openDatabase } from '../db/connect.ts'
 import { type OpenJobs, openJobs } from '../db/jobs.ts'
-import { closeAttempt, findRecording, markAdmitted, moveRecording, openAttempt } from '../db/recordings.ts'
+import { findRecording, moveRecording } from '../db/recordings.ts'
 import { meetings, organizations, recordings } from '../db/schema.ts'
 import { openTestDatabase } from '../db/test-database.ts'
 import { createLog } from '../log.ts'
@@ -77,7 +78,7 @@ async function recorded(...attempts: Segment[][]): Promise<string> {
   await db.insert(recordings).values({ id: recordingId, organizationId, meetingId })
   for (const of of attempts) {
     const opened = await db.transaction(tx =>
-      openAttempt(tx, recordingId, { recorder: 'test', botAccount: null, now: new Date() }),
+      openAttempt(tx, recordingId, { recorder: 'test', botAccount: null }),
     )
     if (opened.kind !== 'opened') throw new Error(`no attempt: ${opened.because}`)
     await db.transaction(tx => markAdmitted(tx, opened.attempt.id, new Date(), 'test'))
@@ -87,7 +88,9 @@ async function recorded(...attempts: Segment[][]): Promise<string> {
     )
     for (const segment of of) await taken.take(segment)
     await taken.drained()
-    await db.transaction(tx => closeAttempt(tx, opened.attempt.id, 'call_ended_by_host', new Date()))
+    await db.transaction(tx =>
+      closeAttempt(tx, opened.attempt.id, { ending: 'call_ended_by_host', at: new Date() }),
+    )
     if (of !== attempts.at(-1))
       await db.transaction(tx => moveRecording(tx, recordingId, 'interrupted', { actor: 'test' }))
   }

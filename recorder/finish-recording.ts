@@ -6,17 +6,10 @@ import { pipeline } from 'node:stream/promises'
 import { eq } from 'drizzle-orm'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
+import { type Attempt, listAttempts } from '../db/attempts.ts'
 import type { Database } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
-import {
-  type Attempt,
-  findRecording,
-  listAttempts,
-  listSegments,
-  moveRecording,
-  type Recording,
-  type Segment,
-} from '../db/recordings.ts'
+import { findRecording, listSegments, moveRecording, type Recording, type Segment } from '../db/recordings.ts'
 import { recordings } from '../db/schema.ts'
 import type { Log } from '../log.ts'
 import { videoKey } from '../storage/object-names.ts'

@@ -1,23 +1,25 @@
 // The recorder process: takes due jobs, one child process for each meeting, and stops in order.
-import { hostname } from 'node:os'
-import { systemClock } from '../clock.ts'
+import { systemClock, within } from '../clock.ts'
 import { type Config, readConfig, SettingsRefused } from '../config.ts'
 import { migrateDatabase, openDatabase } from '../db/connect.ts'
+import { type DatabaseClock, openDatabaseClock } from '../db/database-clock.ts'
 import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import { openJobs } from '../db/jobs.ts'
 import { createGoogle } from '../google/google.ts'
-import { createLog } from '../log.ts'
+import { createLog, type Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
 import { copyToDrive } from './copy-to-drive.ts'
 import { finishRecording } from './finish-recording.ts'
-import { recordMeeting } from './record-meeting.ts'
 import { sweep } from './sweep.ts'
+import { createVisits, type Visits } from './visits.ts'
+import { watchAttempts } from './watch-attempts.ts'
 
 const POLL_MS = 500
 const STOP_LIMIT_MS = 900_000
+const MEASURE_EVERY_MS = 60_000
 
 async function main(config: Config): Promise<void> {
-  const name = `${hostname()}:${process.pid}`
+  const name = `${config.recorder.host}:${process.pid}`
   const log = createLog(config.logLevel, { process: 'recorder', recorder: name })
   await using server = config.databaseUrl ? undefined : await startEmbeddedPostgres(config.dataDir)
   const databaseUrl = config.databaseUrl ?? server?.url ?? ''
@@ -26,17 +28,23 @@ async function main(config: Config): Promise<void> {
   const jobs = await openJobs(databaseUrl, error => log.error({ error }, 'the job queue complains'))
   const store = createStore(config.storage, log)
   const google = createGoogle(config.google, { log, clock: systemClock })
-  const deps = { config, db: database.db, databaseUrl, jobs, store, google, clock: systemClock, log, name }
-
+  const clock = await openDatabaseClock(database.db)
+  const deps = { config, db: database.db, databaseUrl, jobs, store, google, clock, log, name }
+  const visits = createVisits(deps, () =>
+    visits.count() < config.recorder.slots
+      ? { ok: true }
+      : { ok: false, because: `${config.recorder.slots} meetings are being recorded` },
+  )
   const stopping = new AbortController()
+  const draining = new AbortController()
   const untilStop = new Promise<string>(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
-  await jobs.work(
-    'record-meeting',
-    { atOnce: config.recorder.slots, pollMs: POLL_MS },
-    ({ meetingId }, job) => recordMeeting(deps, meetingId, AbortSignal.any([stopping.signal, job.signal])),
-  )
+  const watching = Promise.all([
+    visits.takeUntil(draining.signal),
+    watchAttempts(deps, stopping.signal),
+    keepMeasuring(clock, log, stopping.signal),
+  ])
   await jobs.work('finish-recording', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
     finishRecording(deps, recordingId, AbortSignal.any([stopping.signal, job.signal])),
   )
@@ -48,10 +56,39 @@ async function main(config: Config): Promise<void> {
   process.stdout.write(`Testigo's recorder ${name} is ready, ${config.recorder.slots} at once\n`)
 
   const signal = await untilStop
-  log.info({ signal }, 'recorder stops')
+  log.info({ signal, recording: visits.count() }, 'recorder stops')
+  draining.abort()
+  if (signal === 'SIGINT') visits.leave('recorder_stopped')
+  else await drain(visits, config.recorder.drainMs, log)
+  await visits.settled()
   stopping.abort('recorder_stopped')
+  await watching
   await jobs.close(STOP_LIMIT_MS)
   log.info({}, 'recorder stopped')
+}
+
+/**
+ * The end by order of a platform: calls go on here until they end or until `drainMs` are over; then others are called to
+ * take over. A second signal, of either kind, leaves the calls at once.
+ */
+async function drain(visits: Visits, drainMs: number, log: Log): Promise<void> {
+  for (const signal of ['SIGTERM', 'SIGINT'] as const)
+    process.once(signal, () => visits.leave('recorder_stopped'))
+  await within(drainMs, visits.settled())
+  try {
+    await visits.handOver()
+  } catch (error) {
+    log.error({ error }, 'nobody could be called to take over; the calls are recorded here until they end')
+  }
+}
+
+async function keepMeasuring(clock: DatabaseClock, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await clock.sleep(MEASURE_EVERY_MS, signal).catch(() => undefined)
+    await clock
+      .measure()
+      .catch((error: unknown) => log.warn({ error }, 'the database does not tell its time'))
+  }
 }
 
 try {

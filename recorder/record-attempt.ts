@@ -1,37 +1,27 @@
-import { userInfo } from 'node:os'
-import { join } from 'node:path'
 import { eq } from 'drizzle-orm'
-import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
+import { markAdmitted, markWaiting } from '../db/attempts.ts'
 import type { Database } from '../db/connect.ts'
+import type { DatabaseClock } from '../db/database-clock.ts'
 import type { Ending } from '../db/endings.ts'
-import {
-  beat,
-  closeAttempt,
-  findRecording,
-  hasSeenPeople,
-  type Meeting,
-  markAdmitted,
-  moveRecording,
-  notePresence,
-  type Recording,
-} from '../db/recordings.ts'
+import { findRecording, hasSeenPeople, type Meeting, notePresence, type Recording } from '../db/recordings.ts'
 import { type Artefact, attempts } from '../db/schema.ts'
 import type { Log } from '../log.ts'
-import { artefactKey } from '../storage/object-names.ts'
 import type { Store } from '../storage/s3.ts'
 import { borrowProfile, NoBotProfile } from './bot-profile.ts'
-import { splitShellWords } from './chromium-args.ts'
-import { isTooEarly } from './due.ts'
-import type { Artefacts } from './meet-page/meet-page.ts'
+import { concludeAttempt } from './conclude-attempt.ts'
+import { keepArtefacts } from './keep-artefacts.ts'
+import { keepBeating } from './keep-beating.ts'
+import { planVisit } from './plan-visit.ts'
+import { botOfLane } from './record-meeting.ts'
 import { openSegmentStore } from './store-segments.ts'
-import { type Visit, type VisitOutcome, visitCall } from './visit-call.ts'
+import { type VisitOutcome, visitCall } from './visit-call.ts'
 
 interface Deps {
   config: Config
   db: Database
   store: Store
-  clock: Clock
+  clock: DatabaseClock
   log: Log
   workDir: string
   signal: AbortSignal
@@ -39,44 +29,86 @@ interface Deps {
 
 type AttemptRow = typeof attempts.$inferSelect
 
-const BEAT_MS = 3000
-/** The last segments get this long to reach the bucket after the call. */
+/** The last segments get this long to reach the bucket after the call; what is left then is taken up from the disk. */
 const DRAIN_LIMIT_MS = 600_000
+/** How long the end of an attempt is tried to be written; after that whoever watches closes it. */
+const WRITE_LIMIT_MS = 1_800_000
+const WRITE_AGAIN_MS = 2_000
 
-/** Carries out an opened attempt and closes its row. Every fault becomes an ending. */
-export async function recordAttempt(deps: Deps, attemptId: string): Promise<Ending> {
-  const { db, log, clock } = deps
+/**
+ * Carries out an opened attempt, and writes how it ended and what follows. Every fault becomes an ending.
+ * @param beside another bot of the same account is in the call and hands over
+ */
+export async function recordAttempt(deps: Deps, attemptId: string, beside: boolean): Promise<Ending> {
+  const { db, log, clock, config } = deps
   const [attempt] = await db.select().from(attempts).where(eq(attempts.id, attemptId))
   const found = attempt && (await findRecording(db, { recordingId: attempt.recordingId }))
   if (!attempt || !found) throw new Error(`attempt ${attemptId} is not there`)
-  const actor = `recorder:${attempt.recorder}`
+  const over = new AbortController()
+  const stop = new AbortController()
+  const beating = keepBeating({ ...deps, clockOffsetMs: clock.offsetMs() }, attempt.id, over.signal, {
+    stop: ending => stop.abort(ending),
+    meeting: () => undefined,
+  })
   let outcome: VisitOutcome
   try {
-    outcome = await visit(deps, attempt, found, actor)
+    outcome = await visit(
+      { ...deps, signal: AbortSignal.any([deps.signal, stop.signal]) },
+      attempt,
+      found,
+      beside,
+    )
   } catch (error) {
     log.error({ error }, 'the attempt met an error it does not know')
     outcome = { ending: 'recorder_error', endedAt: new Date(clock.now()), notInCallMs: 0 }
   }
-  const artefacts = outcome.artefacts ? await keepArtefacts(deps, attempt, outcome.artefacts) : []
-  await db.transaction(tx =>
-    closeAttempt(tx, attemptId, outcome.ending, outcome.endedAt, artefacts, Math.round(outcome.notInCallMs)),
-  )
+  const kept = { store: deps.store, prefix: config.storage.prefix, log }
+  const artefacts = outcome.artefacts ? await keepArtefacts(kept, attempt, outcome.artefacts) : []
+  await writeEnd(deps, attempt, { ...outcome, artefacts })
+  over.abort()
+  await beating
   return outcome.ending
+}
+
+async function writeEnd(
+  { db, log, clock, config }: Deps,
+  attempt: AttemptRow,
+  { endedAt, ...facts }: Omit<VisitOutcome, 'artefacts'> & { artefacts: Artefact[] },
+): Promise<void> {
+  const until = clock.now() + WRITE_LIMIT_MS
+  for (;;) {
+    try {
+      const conclusion = await db.transaction(tx =>
+        concludeAttempt(tx, config, attempt, { ...facts, at: endedAt }, clock.now()),
+      )
+      log.info(conclusion, 'attempt concluded')
+      if (conclusion.kind === 'settled' && conclusion.as === 'failed') {
+        // Loud on purpose: a meeting without a recording is the one failure that counts.
+        log.error({ recording: attempt.recordingId, ending: facts.ending }, 'MEETING NOT RECORDED')
+      }
+      return
+    } catch (error) {
+      if (clock.now() > until) throw error
+      log.warn({ error }, 'the end of the attempt cannot be written yet')
+      await clock.sleep(WRITE_AGAIN_MS)
+    }
+  }
 }
 
 async function visit(
   deps: Deps,
   attempt: AttemptRow,
   { meeting, recording }: { meeting: Meeting; recording: Recording },
-  actor: string,
+  beside: boolean,
 ): Promise<VisitOutcome> {
-  const { db, clock, log } = deps
+  const { db, clock, log, config } = deps
+  const actor = `recorder:${attempt.recorder}`
   const of = { organizationId: attempt.organizationId, meetingId: meeting.id, attemptId: attempt.id }
   const segments = openSegmentStore(
     {
       db,
       store: deps.store,
-      prefix: deps.config.storage.prefix,
+      prefix: config.storage.prefix,
       workDir: deps.workDir,
       log,
       now: () => clock.now(),
@@ -88,28 +120,22 @@ async function visit(
       attemptNumber: attempt.number,
     },
   )
-  const over = new AbortController()
-  const stop = new AbortController()
-  const beating = keepBeating(deps, attempt.id, over.signal, ending => stop.abort(ending))
   try {
-    const plan = { ...planVisit(deps.config, meeting), sawPeopleBefore: await hasSeenPeople(db, meeting.id) }
+    const bot = botOfLane(config, attempt.lane)
+    const plan = { ...planVisit(config, meeting, bot), sawPeopleBefore: await hasSeenPeople(db, meeting.id) }
     const profile =
-      plan.as.kind === 'signed_in' ? await borrowProfile(botProfileDir(deps.config), deps.workDir) : undefined
+      plan.as.kind === 'signed_in' ? await borrowProfile(bot.profileDir, deps.workDir) : undefined
     if (profile) plan.browser.profileDir = profile.dir
     const outcome = await visitCall(
       plan,
       {
-        state: async state => {
-          await db.transaction(tx => moveRecording(tx, recording.id, state, { actor }))
-        },
-        recording: async admittedAt => {
-          await db.transaction(tx => markAdmitted(tx, attempt.id, admittedAt, actor))
-        },
+        state: state => db.transaction(tx => markWaiting(tx, attempt, state, actor)),
+        recording: admittedAt => db.transaction(tx => markAdmitted(tx, attempt.id, admittedAt, actor)),
         segment: segment => segments.take(segment),
         people: ({ personKey, name, change, at }) =>
           notePresence(db, of, { personKey, name, kind: change, at }),
       },
-      { clock, log, signal: AbortSignal.any([deps.signal, stop.signal]) },
+      { clock, log, signal: deps.signal },
     )
     if (profile && CLEAN.has(outcome.ending)) await profile.giveBack()
     return await settle(outcome, segments.drained(), deps)
@@ -122,9 +148,6 @@ async function visit(
       endedAt: new Date(clock.now()),
       notInCallMs: 0,
     }
-  } finally {
-    over.abort()
-    await beating
   }
 }
 
@@ -151,63 +174,6 @@ async function settle(
   }
 }
 
-/** Signs of life until `over`; a cancelled meeting or a lost attempt stops the visit. */
-async function keepBeating(
-  { config, db, clock, log }: Deps,
-  attemptId: string,
-  over: AbortSignal,
-  stop: (ending: Ending) => void,
-): Promise<void> {
-  while (!over.aborted) {
-    try {
-      const answer = await beat(db, attemptId, new Date(clock.now()))
-      if (answer.kind === 'lost') stop('recorder_died')
-      // Cancelled, or moved away while the bot waits for it: the meeting's own job follows the new time.
-      else if (answer.meeting.status === 'cancelled' || isTooEarly(answer.meeting, config, clock.now())) {
-        stop('left_by_request')
-      }
-    } catch (error) {
-      // The database may be away for a while; the call goes on and the next sign of life is tried anyway.
-      log.warn({ error }, 'no sign of life could be written')
-    }
-    await clock.sleep(BEAT_MS, over).catch(() => undefined)
-  }
-}
-
-async function keepArtefacts(
-  { store, config, log }: Deps,
-  attempt: AttemptRow,
-  { screenshot, html, at, screen }: Artefacts,
-): Promise<Artefact[]> {
-  const pieces = [
-    { kind: 'screenshot', name: 'screen.png', body: screenshot, contentType: 'image/png' },
-    {
-      kind: 'html',
-      name: 'page.html',
-      body: html && Buffer.from(html),
-      contentType: 'text/html; charset=utf-8',
-    },
-  ] as const
-  const kept: Artefact[] = []
-  for (const { kind, name, body, contentType } of pieces) {
-    if (!body) continue
-    const key = artefactKey({
-      prefix: config.storage.prefix,
-      organizationId: attempt.organizationId,
-      recordingId: attempt.recordingId,
-      attempt: attempt.number,
-      name,
-    })
-    try {
-      await store.put(key, body, { contentType })
-      kept.push({ kind, key, takenAt: at.toISOString(), screen })
-    } catch (error) {
-      log.error({ error, key }, 'an artefact could not be kept')
-    }
-  }
-  return kept
-}
-
 // After these the browser closed in order and was in the call: its session is worth keeping.
 const CLEAN: ReadonlySet<Ending> = new Set([
   'call_ended_by_host',
@@ -217,49 +183,3 @@ const CLEAN: ReadonlySet<Ending> = new Set([
   'left_by_request',
   'longest_call_reached',
 ])
-
-/** Where the signed-in profile of the bot is kept. */
-export const botProfileDir = (config: Config) => config.bot.profileDir ?? join(config.dataDir, 'bot-profile')
-
-/** The settings and the meeting's own limits, put together for one visit. */
-export function planVisit(
-  config: Config,
-  meeting: Pick<Meeting, 'joinUrl' | 'startsAt' | 'endsAt' | 'patience'>,
-): Visit {
-  if (!meeting.joinUrl) throw new Error('the meeting has no link to join')
-  const limits = { ...config.patience, ...meeting.patience }
-  const hardStopAt = new Date(meeting.endsAt.getTime() + limits.longestExtraSeconds * 1000)
-  const { email, guest, name, language } = config.bot
-  return {
-    url: meeting.joinUrl,
-    as: guest ? { kind: 'guest', name } : { kind: 'signed_in', email: email ?? null },
-    language,
-    scheduledStart: meeting.startsAt,
-    sawPeopleBefore: false,
-    waitingRoomMs: limits.waitingRoomSeconds * 1000,
-    giveUpAt: meeting.endsAt,
-    hardStopAt,
-    leave: {
-      nobodyCameMs: limits.nobodyCameSeconds * 1000,
-      everyoneLeftMs: limits.everyoneLeftSeconds * 1000,
-      onlyBotsMs: limits.onlyBotsSeconds * 1000,
-    },
-    browser: {
-      chromiumPath: config.chromium.path,
-      chromiumArgs: splitShellWords(config.chromium.args),
-      width: config.recorder.width,
-      height: config.recorder.height,
-      sandbox: config.chromium.sandbox === 'auto' ? userInfo().uid !== 0 : config.chromium.sandbox === 'on',
-      language: language === 'es' ? 'es-419' : 'en-US',
-    },
-    capture: {
-      width: config.recorder.width,
-      height: config.recorder.height,
-      fps: config.recorder.fps,
-      videoBitsPerSecond: config.recorder.videoBitsPerSecond,
-      audioBitsPerSecond: 128_000,
-      keyFrameSeconds: Math.min(4, config.recorder.segmentSeconds),
-    },
-    segmentSeconds: config.recorder.segmentSeconds,
-  }
-}

@@ -1,9 +1,9 @@
 // The child process of one attempt: wires the parts, visits the call, and tells the parent how it ended.
 import { readdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { systemClock } from '../clock.ts'
 import { readConfig } from '../config.ts'
 import { openDatabase } from '../db/connect.ts'
+import { openDatabaseClock } from '../db/database-clock.ts'
 import { createLog } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
 import { recordAttempt } from './record-attempt.ts'
@@ -20,9 +20,10 @@ const log = createLog(config.logLevel, { process: 'recording', attempt: attemptI
 if (!config.databaseUrl) throw new Error('the recorder gives its children the address of the database')
 
 const abort = new AbortController()
-// The first reason wins; a parent that is gone must not leave a bot in the call.
+// The first reason wins.
 process.on('message', (message: ParentMessage) => abort.abort(message.ending))
-process.on('disconnect', () => abort.abort('recorder_died'))
+// The call is still on and nothing here needs the parent: the recording goes on and writes its own end.
+process.on('disconnect', () => log.warn({}, 'the recorder that started this recording is gone'))
 // The whole group gets the terminal's signals; the parent decides what they mean.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => log.debug({ signal }, 'left to the parent'))
@@ -31,8 +32,17 @@ const workDir = join(config.dataDir, 'work', attemptId)
 await using database = openDatabase(config.databaseUrl, { max: 2 })
 const store = createStore(config.storage, log)
 const ending = await recordAttempt(
-  { config, db: database.db, store, clock: systemClock, log, workDir, signal: abort.signal },
+  {
+    config,
+    db: database.db,
+    store,
+    clock: await openDatabaseClock(database.db),
+    log,
+    workDir,
+    signal: abort.signal,
+  },
   attemptId,
+  process.argv[3] === 'beside',
 )
 log.info({ ending }, 'attempt over')
 // What did not reach the bucket is the only copy of that part of the call: it stays for a person to bring there.
@@ -42,7 +52,7 @@ else {
   log.error({ workDir, segments: unstored.length }, 'segments that could not be stored are kept on this disk')
   await rm(join(workDir, 'profile'), { recursive: true, force: true })
 }
-process.disconnect?.()
+if (process.connected) process.disconnect()
 
 function noFolder(error: NodeJS.ErrnoException): string[] {
   if (error.code === 'ENOENT') return []

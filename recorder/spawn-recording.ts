@@ -23,9 +23,15 @@ const LEAVE_LIMIT_MS = 900_000
 /**
  * Starts the child process of one attempt. When it dies, whatever it started dies with it: a browser without an owner
  * would stay in the call.
+ * @param beside another bot of the same account is in the call and hands over
  */
-export function spawnRecording(attemptId: string, databaseUrl: string, log: Log): RecordingProcess {
-  const child = fork(join(import.meta.dirname, 'record.ts'), [attemptId], {
+export function spawnRecording(
+  attemptId: string,
+  beside: boolean,
+  databaseUrl: string,
+  log: Log,
+): RecordingProcess {
+  const child = fork(join(import.meta.dirname, 'record.ts'), [attemptId, ...(beside ? ['beside'] : [])], {
     env: { ...process.env, DATABASE_URL: databaseUrl },
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
     // Loading the modules alone leaves 200 MiB of empty heap behind where the young generation may grow as it likes.

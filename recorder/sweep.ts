@@ -3,9 +3,9 @@ import type { Config } from '../config.ts'
 import type { Database } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
 import { endMeeting, moveRecording } from '../db/recordings.ts'
-import { findNeverMade, findUncopied, findUnfinished, findUnrecorded } from '../db/stalled.ts'
+import { findNeverMade, findUncopied } from '../db/stalled.ts'
 import type { Log } from '../log.ts'
-import { dueAt } from './due.ts'
+import { sendOwed } from './send-owed.ts'
 
 /**
  * The job `sweep`, once a minute: whatever waits for a job that does not exist gets one, and a meeting that was over
@@ -18,16 +18,8 @@ export async function sweep(deps: {
   clock: Clock
   log: Log
 }): Promise<void> {
-  const { config, db, jobs, clock, log } = deps
-  for (const { meetingId, ...meeting } of await findUnrecorded(db)) {
-    const startAfter = new Date(dueAt(meeting, config))
-    log.warn({ meeting: meetingId, startAfter }, 'a meeting had no job to record it')
-    await db.transaction(tx => jobs.send(tx, 'record-meeting', { meetingId }, { key: meetingId, startAfter }))
-  }
-  for (const { recordingId } of await findUnfinished(db)) {
-    log.warn({ recording: recordingId }, 'a recording had no job to finish it')
-    await db.transaction(tx => jobs.send(tx, 'finish-recording', { recordingId }, { key: recordingId }))
-  }
+  const { db, jobs, clock, log } = deps
+  await sendOwed(deps)
   for (const { recordingId } of await findUncopied(db)) {
     log.warn({ recording: recordingId }, 'a recording had no job to copy it')
     await db.transaction(tx => jobs.send(tx, 'copy-to-drive', { recordingId }, { key: recordingId }))

@@ -10,7 +10,8 @@ import { createLog } from '../log.ts'
 import { borrowProfile, NoBotProfile } from '../recorder/bot-profile.ts'
 import { joinSegments } from '../recorder/capture/join-segments.ts'
 import { checkRecording } from '../recorder/check-recording.ts'
-import { botProfileDir, planVisit } from '../recorder/record-attempt.ts'
+import { planVisit } from '../recorder/plan-visit.ts'
+import { botOfLane } from '../recorder/record-meeting.ts'
 import { type VisitOutcome, visitCall } from '../recorder/visit-call.ts'
 
 const USAGE = `npm run record -- <meet URL> --out file.mp4 [options]
@@ -100,7 +101,7 @@ async function record(options: RecordOptions): Promise<{ code: number }> {
     hardStopAt: endsAt,
   }
   const profile =
-    plan.as.kind === 'signed_in' ? await borrowProfile(botProfileDir(config), workDir) : undefined
+    plan.as.kind === 'signed_in' ? await borrowProfile(botOfLane(config, 0).profileDir, workDir) : undefined
   if (profile) plan.browser.profileDir = profile.dir
   const kept: { init: string; media: string[]; mediaMs: number } = { init: '', media: [], mediaMs: 0 }
 

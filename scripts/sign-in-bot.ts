@@ -6,7 +6,8 @@ import { readConfig, SettingsRefused } from '../config.ts'
 import { createLog, type Log } from '../log.ts'
 import { BrowserDidNotStart, launchBrowser, type RecorderBrowser } from '../recorder/browser.ts'
 import { isSameAccount, readAccounts } from '../recorder/meet-page/signed-in.ts'
-import { botProfileDir, planVisit } from '../recorder/record-attempt.ts'
+import { planVisit } from '../recorder/plan-visit.ts'
+import { botOfLane } from '../recorder/record-meeting.ts'
 
 const SIGN_IN = 'https://accounts.google.com/ServiceLogin?continue=https://meet.google.com/'
 const PATIENCE_MS = 15 * 60_000
@@ -17,7 +18,7 @@ async function main(): Promise<void> {
     options: { profile: { type: 'string' }, check: { type: 'boolean', default: false } },
   })
   const config = readConfig(process.env)
-  const profileDir = values.profile ?? botProfileDir(config)
+  const profileDir = values.profile ?? botOfLane(config, 0).profileDir
   await mkdir(profileDir, { recursive: true })
   const now = new Date(systemClock.now())
   const { browser: settings } = planVisit(config, {

@@ -1,0 +1,126 @@
+import { eq } from 'drizzle-orm'
+import type { Config } from '../config.ts'
+import { type Attempt, closeAttempt, listAttempts, lockRecording } from '../db/attempts.ts'
+import type { Transaction } from '../db/connect.ts'
+import type { Ending } from '../db/endings.ts'
+import { endMeeting, findRecording, hasMedia, type Meeting, moveRecording } from '../db/recordings.ts'
+import { attempts } from '../db/schema.ts'
+import { isFinal } from '../db/states.ts'
+import { hardStopAt, isTooEarly } from './due.ts'
+import { nextStep } from './next-step.ts'
+
+/** What became of the recording when one of its attempts ended. */
+export type Conclusion =
+  /** Somebody else had closed the attempt: a returning zombie. Nothing was changed. */
+  | { kind: 'lost' }
+  /** Another attempt is recording. */
+  | { kind: 'another_goes_on' }
+  | { kind: 'again'; at: Date }
+  | { kind: 'settled'; as: Settlement }
+
+export type Settlement = 'finishing' | 'failed' | 'not_held' | 'cancelled'
+
+/**
+ * Closes an attempt and writes down what follows it, in one transaction: another attempt of its lane, nothing because
+ * another one is recording, or the outcome. Whoever is alive calls it: the child at its end, the parent of a dead child,
+ * the watcher of a silent one. The jobs that follow are sent by `sendOwed`, which reads the rows.
+ */
+export async function concludeAttempt(
+  tx: Transaction,
+  config: Config,
+  attempt: Pick<Attempt, 'id' | 'recordingId' | 'recorder'>,
+  facts: Parameters<typeof closeAttempt>[2],
+  now: number,
+): Promise<Conclusion> {
+  // The recording first, as everybody who takes both: two orders would wait for each other.
+  const recording = await lockRecording(tx, attempt.recordingId)
+  if (!recording || !(await closeAttempt(tx, attempt.id, facts))) return { kind: 'lost' }
+  const found = await findRecording(tx, { recordingId: recording.id })
+  if (!found || isFinal(recording.status) || recording.status === 'finishing') return { kind: 'lost' }
+  const { meeting } = found
+  const all = await listAttempts(tx, recording.id)
+  const mine = all.find(({ id }) => id === attempt.id)
+  const living = all.filter(({ endedAt }) => endedAt === null)
+  const actor = `recorder:${attempt.recorder}`
+  if (!mine) return { kind: 'lost' }
+  if (recording.status === 'recording' && !living.some(other => other.admittedAt)) {
+    await moveRecording(tx, recording.id, 'interrupted', { actor, ending: facts.ending })
+    if (living.length > 0) await moveRecording(tx, recording.id, 'joining', { actor })
+  }
+  if (living.some(other => other.lane === mine.lane)) return { kind: 'another_goes_on' }
+
+  const lane = all.filter(other => other.lane === mine.lane)
+  const step = await laneStep(tx, config, meeting, lane, now)
+  if (step.kind === 'again') {
+    const at = new Date(now + step.delaySeconds * 1000)
+    await tx.update(attempts).set({ retryAt: at }).where(eq(attempts.id, mine.id))
+    if (living.length === 0)
+      await moveRecording(tx, recording.id, 'interrupted', { actor, ending: facts.ending })
+    return { kind: 'again', at }
+  }
+  await tx.update(attempts).set({ concluded: true }).where(eq(attempts.id, mine.id))
+  if (living.length > 0) return { kind: 'another_goes_on' }
+  return { kind: 'settled', as: await settleRecording(tx, { recordingId: recording.id, actor, now }) }
+}
+
+async function laneStep(
+  tx: Transaction,
+  config: Config,
+  meeting: Meeting,
+  lane: readonly Attempt[],
+  now: number,
+): Promise<ReturnType<typeof nextStep>> {
+  const last = lane.at(-1)?.ending
+  // Moved away while the bot was there: its lane goes on at the new time.
+  if (last === 'left_by_request' && meeting.status !== 'cancelled' && isTooEarly(meeting, config, now))
+    return { kind: 'again', delaySeconds: 0 }
+  return nextStep({
+    endings: lane.map(attempt => attempt.ending ?? 'recorder_died'),
+    hasMedia: lane[0] !== undefined && (await hasMedia(tx, lane[0].recordingId)),
+    wasIn: lane.some(attempt => attempt.admittedAt !== null),
+    now,
+    endsAt: meeting.endsAt.getTime(),
+    hardStopAt: hardStopAt(meeting, config),
+  })
+}
+
+/**
+ * No more attempts: the recording is to be finished from its segments, or has its final word; the meeting is over.
+ * @param facts.ending of a recording that never had an attempt
+ */
+export async function settleRecording(
+  tx: Transaction,
+  facts: { recordingId: string; actor: string; now: number; ending?: Ending },
+): Promise<Settlement> {
+  const { recordingId, actor, now } = facts
+  const found = await findRecording(tx, { recordingId })
+  if (!found) throw new Error(`recording ${recordingId} is not there`)
+  const all = await listAttempts(tx, recordingId)
+  const ended = all.toSorted((one, other) => (one.endedAt?.getTime() ?? 0) - (other.endedAt?.getTime() ?? 0))
+  // How the call ended is told by who was in it last.
+  const last = ended.findLast(attempt => attempt.admittedAt) ?? ended.at(-1)
+  const ending = facts.ending ?? ended.at(-1)?.ending ?? 'missed'
+  const { kind } = nextStep({
+    endings: [ending],
+    hasMedia: await hasMedia(tx, recordingId),
+    wasIn: true,
+    now: Number.POSITIVE_INFINITY,
+    endsAt: 0,
+    hardStopAt: 0,
+  })
+  const lastInCall = last?.admittedAt ? last.endedAt : null
+  const settlement = outcome(kind, ending)
+  await moveRecording(tx, recordingId, settlement, {
+    actor,
+    ending,
+    ...(settlement === 'finishing' ? { set: { endedAt: lastInCall ?? new Date(now) } } : {}),
+  })
+  await endMeeting(tx, found.meeting.id, settlement === 'not_held' ? null : lastInCall)
+  return settlement
+}
+
+function outcome(kind: ReturnType<typeof nextStep>['kind'], ending: Ending): Settlement {
+  if (kind === 'finish') return 'finishing'
+  if (ending === 'left_by_request') return 'cancelled'
+  return kind === 'not_held' ? 'not_held' : 'failed'
+}

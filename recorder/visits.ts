@@ -1,0 +1,129 @@
+import type { Attempt } from '../db/attempts.ts'
+import { offerHandover } from '../db/attempts.ts'
+import type { Ending } from '../db/endings.ts'
+import { recordJobKey } from '../db/stalled.ts'
+import { concludeAttempt } from './conclude-attempt.ts'
+import { beginAttempt, type RecorderDeps } from './record-meeting.ts'
+import { sendOwed } from './send-owed.ts'
+import { type RecordingProcess, spawnRecording } from './spawn-recording.ts'
+
+/** May one more recording begin on this machine now? */
+export type Admission = () => { ok: true } | { ok: false; because: string }
+
+export interface Visits {
+  /** Takes due meetings until `signal`: one child process for each. */
+  takeUntil(signal: AbortSignal): Promise<void>
+  count(): number
+  /** Process ids of the children that run now. */
+  pids(): number[]
+  /** Calls other recorders to take over; each child leaves once another one has pictures, or when its call ends. */
+  handOver(): Promise<void>
+  /** Tells every child to leave its call now. */
+  leave(ending: Ending): void
+  /** Resolves when no child is left. */
+  settled(): Promise<void>
+}
+
+const POLL_MS = 500
+const REFUSALS_LOGGED_EVERY_MS = 30_000
+const WRITE_AGAIN_MS = 2_000
+const WRITE_TRIES = 300
+
+/** The meetings that this recorder records now. */
+export function createVisits(deps: RecorderDeps, admit: Admission): Visits {
+  const { db, jobs, clock, log } = deps
+  const running = new Map<string, { child: RecordingProcess; over: Promise<void> }>()
+  let refusalLoggedAt = Number.NEGATIVE_INFINITY
+
+  async function takeOne(): Promise<boolean> {
+    const free = admit()
+    if (!free.ok) {
+      if (performance.now() - refusalLoggedAt > REFUSALS_LOGGED_EVERY_MS) {
+        refusalLoggedAt = performance.now()
+        log.info({ because: free.because, running: running.size }, 'no meeting more is taken')
+      }
+      return false
+    }
+    const job = await jobs.take('record-meeting')
+    if (!job) return false
+    const meeting = job.payload.meetingId
+    try {
+      const begun = await beginAttempt(deps, job.payload)
+      if (begun.kind === 'elsewhere') await jobs.giveBack('record-meeting', job.id, 'not on this host')
+      else {
+        if (begun.kind === 'opened') start(begun.attempt, begun.beside)
+        else log.info({ meeting, because: begun.because }, 'nothing to record')
+        await jobs.done('record-meeting', job.id)
+      }
+    } catch (error) {
+      // The trigger comes again by itself when its time is over.
+      log.error({ error, meeting }, 'a due meeting could not be begun')
+    }
+    return true
+  }
+
+  function start(attempt: Attempt, beside: boolean): void {
+    const child = spawnRecording(attempt.id, beside, deps.databaseUrl, log)
+    const over = child.exit.then(async exit => {
+      if (exit.code !== 0) log.error({ attempt: attempt.id, ...exit }, 'the recording process died')
+      await writeEnd(attempt)
+      running.delete(attempt.id)
+    })
+    running.set(attempt.id, { child, over })
+  }
+
+  // A child that died before it could write leaves its row open; one that wrote is left as it is.
+  async function writeEnd(attempt: Attempt): Promise<void> {
+    const diedAt = new Date(clock.now())
+    for (let tries = 1; ; tries++) {
+      try {
+        const conclusion = await db.transaction(tx =>
+          concludeAttempt(tx, deps.config, attempt, { ending: 'recorder_died', at: diedAt }, clock.now()),
+        )
+        if (conclusion.kind !== 'lost')
+          log.warn({ attempt: attempt.id, ...conclusion }, 'a dead attempt is closed')
+        return await sendOwed(deps, attempt.recordingId)
+      } catch (error) {
+        log.warn({ error, attempt: attempt.id }, 'the end of an attempt cannot be written yet')
+        // Its count of beats stands still: whoever watches closes it.
+        if (tries >= WRITE_TRIES) return
+        await clock.sleep(WRITE_AGAIN_MS)
+      }
+    }
+  }
+
+  return {
+    async takeUntil(signal) {
+      while (!signal.aborted) {
+        const took = await takeOne().catch((error: unknown) => {
+          log.warn({ error }, 'no due meeting can be looked for')
+          return false
+        })
+        if (!took) await clock.sleep(POLL_MS, signal).catch(() => undefined)
+      }
+    },
+    count: () => running.size,
+    pids: () => [...running.values()].flatMap(({ child }) => child.pid ?? []),
+    async handOver() {
+      for (const attemptId of running.keys()) {
+        const offered = await db.transaction(tx => offerHandover(tx, attemptId))
+        if (!offered) continue
+        log.info({ attempt: attemptId }, 'another recorder is called to take over')
+        await db.transaction(tx =>
+          jobs.send(
+            tx,
+            'record-meeting',
+            { meetingId: offered.meetingId, lane: offered.lane },
+            { key: recordJobKey(offered.meetingId, offered.lane) },
+          ),
+        )
+      }
+    },
+    leave(ending) {
+      for (const { child } of running.values()) child.leave(ending)
+    },
+    async settled() {
+      while (running.size > 0) await Promise.all([...running.values()].map(({ over }) => over))
+    },
+  }
+}
