@@ -183,7 +183,8 @@ function stuck(storedBytes: number, sizeBytes: number): GoogleFault {
 }
 
 /** The options without what only googleapis' own methods understand. */
-function bare(options: CallOptions): Omit<CallOptions, 'auth' | 'rootUrl'> {
+/** The options without what only googleapis itself takes. */
+export function bare(options: CallOptions): Omit<CallOptions, 'auth' | 'rootUrl'> {
   const { auth: _auth, rootUrl: _rootUrl, ...rest } = options
   return rest
 }

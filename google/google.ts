@@ -4,7 +4,9 @@ import type { Log } from '../log.ts'
 import { createAccess } from './access.ts'
 import { type Calendar, createCalendar } from './calendar.ts'
 import { createCalls } from './call.ts'
+import { createRecords, type Records } from './conference-records.ts'
 import { createDrive, type Drive } from './drive.ts'
+import { createDriveDownloads, type DriveDownloads } from './drive-download.ts'
 import { createSpaces, type Spaces } from './meet-spaces.ts'
 
 /** Everything Testigo asks of Google, over one set of tokens and one call path. */
@@ -12,6 +14,8 @@ export interface Google {
   calendar: Calendar
   spaces: Spaces
   drive: Drive
+  records: Records
+  downloads: DriveDownloads
 }
 
 /**
@@ -26,5 +30,7 @@ export function createGoogle(settings: Config['google'], deps: { log: Log; clock
     calendar: createCalendar({ call, settings, clock }),
     spaces: createSpaces({ call, log }),
     drive: createDrive({ call, settings, log, clock }),
+    records: createRecords({ call }),
+    downloads: createDriveDownloads({ call }),
   }
 }

@@ -1,6 +1,8 @@
 import { mkdir, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import type { ConferenceTimes, PersonInCall } from './google/meet/conference-life.ts'
 import { type GoogleSandbox, startGoogle } from './google/server.ts'
+import type { Meeting } from './meet-web/meeting.ts'
 import { type CreateMeeting, type MeetWeb, startMeetWeb } from './meet-web/server.ts'
 import { type ObjectStore, startObjectStore } from './s3.ts'
 import { signInProfile } from './sign-in.ts'
@@ -28,6 +30,8 @@ export interface SandboxOptions {
   tileSize?: { width: number; height: number }
   /** Without a signed-in bot account: guests only. */
   signIn?: boolean
+  /** How Google's conference records follow the calls; `nativeRecording` for an edition that records by itself. */
+  conferences?: Partial<ConferenceTimes>
   /** For services on other machines or in other containers; without it everything is on free loopback ports. */
   network?: SandboxNetwork
 }
@@ -66,11 +70,16 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       // Google's answers name its own address, so it listens under the name that the others use.
       ...(network ? { host: network.hostName, port: network.ports.google } : {}),
       driveDir: join(options.dir, 'drive'),
+      users: [ORGANIZER, BOT, UPLOADER],
+      ...(options.conferences ? { conferences: options.conferences } : {}),
       calendarTimeZone: 'America/Bogota',
       sharedDrives: [{ id: SHARED_DRIVE, name: 'Grabaciones', members: { [UPLOADER]: 'fileOrganizer' } }],
       onConference: ({ code, attendees, summary }) => {
         const calls = typeof options.calls === 'function' ? options.calls(summary) : options.calls
-        meetWeb.createMeeting({ access: 'trusted', invited: attendees, ...calls, code })
+        const call = meetWeb.createMeeting({ access: 'trusted', invited: attendees, ...calls, code })
+        call.log.listen(({ type }) => {
+          if (type === 'people') google.peopleAre(code, peopleIn(call))
+        })
       },
     }),
   )
@@ -118,6 +127,20 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     return stopped
   }
   return { meetWeb, google, s3, env, stop, [Symbol.asyncDispose]: stop }
+}
+
+/** Everybody in a call as Google's records name them: visitors with their account, simulated people as guests. */
+function peopleIn(call: Meeting): PersonInCall[] {
+  const { people, seats } = call.state()
+  const visitors = seats.filter(seat => seat.phase === 'call')
+  return [
+    ...people.filter(person => person.audioStream >= 0).map(({ id, name }) => ({ id, displayName: name })),
+    ...visitors.map(({ id, name, account }) => ({
+      id,
+      displayName: name,
+      ...(account && { email: account.email }),
+    })),
+  ]
 }
 
 const shellQuote = (words: readonly string[]) =>

@@ -21,6 +21,9 @@ export interface DomainUser {
   name: string
 }
 
+/** An address alone gets a name made of it. */
+export type NewUser = string | { email: string; name?: string }
+
 /** Who makes an API call. `email` is the impersonated user, or the service account itself without a subject. */
 export interface Caller {
   email: string
@@ -49,18 +52,25 @@ export class Identity {
   readonly #privateKeys = new Map<string, KeyObject>()
   readonly #tokens = new Map<string, Caller>()
 
-  private constructor(domain: string, users: string[], delegatedScopes: Iterable<string>) {
+  private constructor(domain: string, users: readonly NewUser[], delegatedScopes: Iterable<string>) {
     this.domain = domain
-    this.users = users.map((email, at) => ({
-      email,
-      id: `1000000000000000000${at + 10}`,
-      name: (email.split('@')[0] ?? email).replace(/^./, letter => letter.toUpperCase()),
-    }))
+    this.users = users.map((user, at) => {
+      const { email, name } = typeof user === 'string' ? { email: user } : user
+      return {
+        email,
+        id: `1000000000000000000${at + 10}`,
+        name: name ?? (email.split('@')[0] ?? email).replace(/^./, letter => letter.toUpperCase()),
+      }
+    })
     this.delegatedScopes = new Set(delegatedScopes)
   }
 
   /** Makes the accounts with two fresh RSA keys. */
-  static async create(domain: string, users: string[], delegatedScopes: Iterable<string>): Promise<Identity> {
+  static async create(
+    domain: string,
+    users: readonly NewUser[],
+    delegatedScopes: Iterable<string>,
+  ): Promise<Identity> {
     const identity = new Identity(domain, users, delegatedScopes)
     for (const keyId of [identity.#userKeyId, identity.googleKeyId]) {
       const { privateKey } = await makeKeyPair('rsa', { modulusLength: 2048 })

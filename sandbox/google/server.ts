@@ -4,7 +4,8 @@ import type { AddressInfo } from 'node:net'
 import { dispatch } from './dispatch.ts'
 import type { SharedDrive } from './drive/file.ts'
 import { Faults } from './faults.ts'
-import { type DomainUser, Identity, type ServiceAccountKeyFile } from './identity.ts'
+import { type DomainUser, Identity, type NewUser, type ServiceAccountKeyFile } from './identity.ts'
+import { ConferenceLife, type ConferenceTimes, type PersonInCall } from './meet/conference-life.ts'
 import { emptyState, type GoogleState } from './state.ts'
 import { OwnedTimers } from './timers.ts'
 import type { NewConference, World } from './world.ts'
@@ -18,8 +19,8 @@ export interface GoogleOptions {
   /** 0 picks a free one. */
   port?: number
   domain?: string
-  /** Addresses of the domain's users. */
-  users?: string[]
+  /** The domain's users. */
+  users?: NewUser[]
   /** Scopes the domain's administrator has granted to the service account. */
   delegatedScopes?: string[]
   sharedDrives?: SharedDrive[]
@@ -27,6 +28,8 @@ export interface GoogleOptions {
   conferencePendingMs?: number
   /** Time zone of every calendar. */
   calendarTimeZone?: string
+  /** How conference records follow what happens in calls, where `peopleAre` tells of it. */
+  conferences?: Partial<ConferenceTimes>
   /** Called when a conference has been made, before the event shows it. */
   onConference?: (conference: NewConference) => void | Promise<void>
   /** Called when an event with a conference has been cancelled. */
@@ -45,6 +48,8 @@ export interface GoogleSandbox extends AsyncDisposable {
   users: readonly DomainUser[]
   state: GoogleState
   faults: Faults
+  /** Says who is in the call with this meeting code now: the conference records follow. */
+  peopleAre(code: string, people: readonly PersonInCall[]): void
   /** Makes every access token invalid at once. */
   revokeTokens(): void
   /** Makes every sync token given out so far answer 410. */
@@ -87,6 +92,12 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
     onConference: options.onConference ?? (() => {}),
     onCancelled: options.onCancelled ?? (() => {}),
   }
+  const conferences = new ConferenceLife(world, {
+    endShowsAfterMs: 3000,
+    fileAfterMs: 3000,
+    nativeRecording: false,
+    ...options.conferences,
+  })
   const server = createServer((request, response) => {
     dispatch(world, request, response).catch((error: unknown) => {
       // A reader that went away in the middle of a download ends its connection, and nothing else.
@@ -127,6 +138,7 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
     users: identity.users,
     state,
     faults: world.faults,
+    peopleAre: (code, people) => conferences.peopleAre(code, people),
     revokeTokens: () => identity.revokeTokens(),
     expireSyncTokens: () => {
       state.calendarRevision++

@@ -13,16 +13,23 @@ export class WaitTimeoutError extends Error {
 export class EventLog {
   readonly events: MeetingEvent[] = []
   readonly #waiters = new Set<Waiter>()
+  readonly #listeners = new Set<(event: MeetingEvent) => void>()
 
   add(type: string, detail: Record<string, unknown> = {}): MeetingEvent {
     const event = { atMs: Date.now(), type, ...detail }
     this.events.push(event)
+    for (const listener of this.#listeners) listener(event)
     for (const waiter of [...this.#waiters]) {
       if (!waiter.matches(event)) continue
       this.#waiters.delete(waiter)
       waiter.resolve(event)
     }
     return event
+  }
+
+  /** Tells of every event from now on, as it happens. */
+  listen(listener: (event: MeetingEvent) => void): void {
+    this.#listeners.add(listener)
   }
 
   /**
