@@ -40,7 +40,7 @@ export class Meeting {
   }
 
   /** All of it as JSON: settings, people, pages and events. */
-  state(): Record<string, unknown> {
+  state() {
     return {
       code: this.code,
       url: this.url,
