@@ -37,8 +37,18 @@ test('the same account a second time is offered "Switch here", which ends the fi
   await using second = await visit(world, { of: first.meeting, account: bot })
   await clickText(second.page, 'Switch here')
   expect(await first.meeting.waitFor('left', 5_000)).toMatchObject({ how: 'switched' })
-  expect(await endHeading(first.page)).toBe('You left the meeting')
+  expect(await endHeading(first.page)).toBe('You switched to another device')
   expect(first.meeting.inCall).toEqual(['Ana', 'Testigo'])
+})
+
+test('"Join here too" leaves the first seat where it is', async () => {
+  await using first = await visit(world, { account: bot, participants: ['Ana'] })
+  await clickText(first.page, 'Join now')
+  await first.meeting.waitFor('joined', 5_000)
+  await using second = await visit(world, { of: first.meeting, account: bot })
+  await clickText(second.page, 'Join here too')
+  await expect.poll(() => first.meeting.inCall, { timeout: 5_000 }).toEqual(['Ana', 'Testigo', 'Testigo'])
+  expect(await first.page.$('h1[jsname=r4nke]')).toBeNull()
 })
 
 test('ListAccounts answers as Chromium expects, also for an expired session', async () => {

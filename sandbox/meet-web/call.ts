@@ -28,6 +28,8 @@ export class Call {
   enter(seat: Seat, detail: Record<string, unknown> = { name: seat.name, seat: seat.id }): void {
     seat.timers.clear()
     seat.phase = 'call'
+    seat.exitedHow = null
+    seat.endKind = null
     seat.deviceId = this.#participants.newDeviceId()
     this.#log.add('joined', detail)
     seat.send({ type: 'dialog-hide', kind: 'lobby-still-there' })
@@ -47,10 +49,22 @@ export class Call {
     const wasInCall = seat.phase === 'call'
     seat.timers.clear()
     seat.phase = 'ended'
+    // A page that lost its connection in the waiting room begins anew.
+    const mayKnockAgain = !wasInCall && how === 'connection-lost'
+    seat.exitedHow = mayKnockAgain ? null : how
+    seat.endKind = mayKnockAgain ? null : end
     this.#media.closePeer(seat.id)
     this.#log.add('left', { name: seat.name, seat: seat.id, how, from: wasInCall ? 'call' : 'lobby' })
     seat.send({ type: 'screen', screen: 'end', kind: end })
     if (wasInCall) this.peopleChanged()
+  }
+
+  /** A page in the call came back over a new connection: it keeps its place and gets new media. */
+  resume(seat: Seat): void {
+    this.#log.add('resumed', { name: seat.name, seat: seat.id })
+    seat.send({ type: 'resumed', deviceId: seat.deviceId, name: seat.name })
+    this.openPeer(seat)
+    this.peopleChanged()
   }
 
   remove(seat: Seat): void {

@@ -25,19 +25,20 @@ const actions: Record<string, (meeting: Meeting, body: Body) => void> = {
   caption: (meeting, body) => meeting.caption(needed(body, 'name'), needed(body, 'text')),
   chat: (meeting, body) => meeting.chat(needed(body, 'name'), needed(body, 'text')),
   freeze: (meeting, body) => {
-    const { durationMs } = body
-    meeting.freeze(typeof durationMs === 'number' ? durationMs : undefined)
+    meeting.freeze(milliseconds(body))
   },
   'cut-media': meeting => meeting.cutMedia(),
   'restore-media': meeting => meeting.restoreMedia(),
   reload: meeting => meeting.reload(),
+  'cut-network': (meeting, body) => meeting.cutNetwork(milliseconds(body)),
+  'restore-network': meeting => meeting.restoreNetwork(),
 }
 
 /**
  * The control interface over HTTP, JSON in and out, for other processes:
  * `GET /_sandbox/info`, `POST /_sandbox/meetings`, `GET /_sandbox/meetings/:code`,
  * `GET /_sandbox/meetings/:code/wait?event=…&timeoutMs=…`, `POST /_sandbox/meetings/:code/<action>`,
- * `POST /_sandbox/accounts/expire` {email}.
+ * `POST /_sandbox/accounts/expire` {email}, `POST /_sandbox/network/cut` {durationMs}, `POST /_sandbox/network/restore`.
  */
 export async function answerControl(
   meetWeb: MeetWeb,
@@ -58,6 +59,10 @@ export async function answerControl(
       meetWeb.accounts.expire(needed(body, 'email'))
       return {}
     })
+  }
+  if (route === 'POST network' && (code === 'cut' || code === 'restore')) {
+    await (code === 'cut' ? meetWeb.cutNetwork(milliseconds(body)) : meetWeb.restoreNetwork())
+    return reply(response, 200, {})
   }
   if (route === 'POST meetings' && code === '') {
     return answering(response, 201, () => {
@@ -125,6 +130,10 @@ function dialogKind(kind: string): DialogKind {
 function text(body: Body, name: string): string | undefined {
   const value = body[name]
   return typeof value === 'string' && value !== '' ? value : undefined
+}
+
+function milliseconds({ durationMs }: Body): number | undefined {
+  return typeof durationMs === 'number' ? durationMs : undefined
 }
 
 async function readJson(request: IncomingMessage): Promise<Body | null> {

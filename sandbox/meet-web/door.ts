@@ -10,6 +10,10 @@ import { type PageMessage, Seat } from './seat.ts'
 export class Door {
   readonly #call: Call
   readonly #log: EventLog
+  /** Every seat there ever was, for pages that come back. */
+  readonly #known = new Map<string, Seat>()
+  /** While true, pages vanish because the network is cut. */
+  networkIsCut = false
 
   constructor(call: Call, log: EventLog) {
     this.#call = call
@@ -17,20 +21,46 @@ export class Door {
   }
 
   /** A page opened this meeting. */
-  connect(socket: WebSocket, account: Account | null, hl: string): void {
+  connect(socket: WebSocket, account: Account | null, hl: string, seatId: string | null = null): void {
+    const known = this.#known.get(seatId ?? '')
+    if (known && this.#comesBack(known, socket)) return
     const seat = new Seat(socket, account)
     const { settings, code } = this.#call
+    this.#known.set(seat.id, seat)
     this.#call.seats.add(seat)
     this.#log.add('page-opened', { seat: seat.id, account: account?.email ?? null, hl })
-    socket.on('message', data => this.#receive(seat, JSON.parse(String(data)) as PageMessage))
-    socket.on('close', () => this.#disconnected(seat))
-    socket.on('error', error => this.#log.add('socket-error', { seat: seat.id, message: error.message }))
+    this.#listen(seat, socket)
+    seat.send({ type: 'seat', id: seat.id })
     const sameAccount = this.#call.otherSeatsOf(seat).length > 0
     seat.send({ type: 'hello', model: pageModel(code, settings, account, sameAccount) })
     if (settings.opensWith === 'not-found' || settings.opensWith === 'cannot-join') return
     if (settings.permissionModal) this.#call.showDialogTo(seat, 'permission')
     if (settings.signInPromo && account === null) this.#call.showDialogTo(seat, 'sign-in-promo')
     if (settings.gotItPopup) this.#call.showDialogTo(seat, 'others-see-differently')
+  }
+
+  /** False when the page was not in the call: it begins anew at the door. */
+  #comesBack(seat: Seat, socket: WebSocket): boolean {
+    const inCall = seat.phase === 'call'
+    const lostItsPlace = seat.exitedHow === 'connection-lost'
+    if (!inCall && seat.endKind === null) return false
+    seat.attach(socket)
+    this.#listen(seat, socket)
+    this.#log.add('page-back', { seat: seat.id, phase: seat.phase })
+    if (inCall) {
+      this.#call.timers.cancel(`ghost ${seat.id}`)
+      this.#call.resume(seat)
+    } else if (lostItsPlace) {
+      this.#call.seats.add(seat)
+      this.#call.enter(seat)
+    } else seat.send({ type: 'screen', screen: 'end', kind: seat.endKind })
+    return true
+  }
+
+  #listen(seat: Seat, socket: WebSocket): void {
+    socket.on('message', data => this.#receive(seat, JSON.parse(String(data)) as PageMessage))
+    socket.on('close', () => seat.isOn(socket) && this.#disconnected(seat))
+    socket.on('error', error => this.#log.add('socket-error', { seat: seat.id, message: error.message }))
   }
 
   admit(seat: Seat): void {
@@ -59,7 +89,7 @@ export class Door {
     const { button, micMuted, cameraMuted } = message
     const detail = { name: seat.name, seat: seat.id, button, micMuted, cameraMuted }
     if (button === 'switchHere') {
-      for (const other of this.#call.otherSeatsOf(seat)) this.#call.exit(other, 'switched', 'left')
+      for (const other of this.#call.otherSeatsOf(seat)) this.#call.exit(other, 'switched', 'switched')
     }
     if (button === 'askToJoin') this.#wait(seat, detail)
     else this.#call.enter(seat, detail)
@@ -103,15 +133,16 @@ export class Door {
   /** A page that goes away says so; one whose browser dies does not, and may stay a while as a ghost. */
   #disconnected(seat: Seat): void {
     const how = seat.saidBye ? 'page-closed' : 'connection-lost'
-    const { ghostMs } = this.#call.settings
+    const { ghostMs, cutOffSeatMs } = this.#call.settings
+    const staysMs = this.networkIsCut ? Math.max(ghostMs, cutOffSeatMs) : ghostMs
     const forget = () => {
       this.#call.seats.delete(seat)
       if (seat.phase === 'lobby' || seat.phase === 'call') this.#call.exit(seat, how, 'left')
       seat.timers.clear()
     }
     this.#log.add('page-gone', { seat: seat.id, how, phase: seat.phase })
-    if (how === 'connection-lost' && seat.phase === 'call' && ghostMs > 0)
-      this.#call.timers.after(ghostMs, forget)
+    if (how === 'connection-lost' && seat.phase === 'call' && staysMs > 0)
+      this.#call.timers.after(staysMs, forget, `ghost ${seat.id}`)
     else forget()
   }
 }

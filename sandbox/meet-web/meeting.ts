@@ -5,6 +5,7 @@ import { Door } from './door.ts'
 import { EventLog, type EventMatch, type MeetingEvent } from './event-log.ts'
 import type { MediaPlant } from './media-plant.ts'
 import type { DialogKind, MeetingSettings, ParticipantSettings } from './scenarios.ts'
+import { Timers } from './timers.ts'
 
 /** One simulated meeting, from the outside: what can be done to it and what happened in it. */
 export class Meeting {
@@ -13,6 +14,7 @@ export class Meeting {
   readonly log = new EventLog()
   readonly #call: Call
   readonly #door: Door
+  readonly #network = new Timers()
 
   constructor(code: string, settings: MeetingSettings, media: MediaPlant) {
     this.code = code
@@ -134,6 +136,34 @@ export class Meeting {
     for (const seat of this.#call.seatsIn('call')) this.#call.openPeer(seat)
   }
 
+  /** Nothing of this meeting gets through to its pages, nor from them. */
+  get networkIsCut(): boolean {
+    return this.#door.networkIsCut
+  }
+
+  /**
+   * Cuts the network between this meeting and its visitors: open connections are destroyed, new ones refused, media
+   * stops. `restoreNetwork` or `forMs` ends it. Their seats stay for `cutOffSeatMs`, as nobody says goodbye.
+   */
+  cutNetwork(forMs?: number): void {
+    this.log.add('network-cut', { forMs: forMs ?? null })
+    this.#door.networkIsCut = true
+    for (const seat of this.#call.seats) {
+      if (seat.phase === 'call') this.#call.cutMedia(seat)
+      seat.drop()
+    }
+    this.#network.cancel('restore')
+    if (forMs !== undefined) this.#network.after(forMs, () => this.restoreNetwork(), 'restore')
+  }
+
+  /** The pages may come back, and do so by themselves. */
+  restoreNetwork(): void {
+    if (!this.networkIsCut) return
+    this.#network.cancel('restore')
+    this.#door.networkIsCut = false
+    this.log.add('network-restored')
+  }
+
   /** Every page reloads itself. */
   reload(): void {
     this.log.add('reloaded')
@@ -141,8 +171,8 @@ export class Meeting {
   }
 
   /** A page opened this meeting. */
-  connect(socket: WebSocket, account: Account | null, hl: string): void {
-    this.#door.connect(socket, account, hl)
+  connect(socket: WebSocket, account: Account | null, hl: string, seatId: string | null = null): void {
+    this.#door.connect(socket, account, hl, seatId)
   }
 
   /** Something went wrong with the media of all meetings, such as the death of the participants' browser. */
@@ -152,6 +182,7 @@ export class Meeting {
 
   /** Stops all timers and media; its pages stay where they are. */
   stop(): void {
+    this.#network.clear()
     this.#call.stop()
   }
 }

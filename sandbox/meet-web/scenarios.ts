@@ -29,6 +29,7 @@ export type EndKind =
   | 'denied'
   | 'no-response'
   | 'removed'
+  | 'switched'
   | 'host-ended'
   | 'everyone-left'
   | 'not-found'
@@ -75,6 +76,10 @@ export type MeetingSettings = {
   aloneLeaveAfterMs: number
   /** How long a seat whose browser vanished without a word stays in the call. */
   ghostMs: number
+  /** The same while the network is cut: nobody told the server that the seat is gone. */
+  cutOffSeatMs: number
+  /** How long a page without a connection tries to come back before it shows that the call is lost. */
+  reconnectGiveUpMs: number
 }
 
 const threePeople: ParticipantSettings[] = [
@@ -118,6 +123,8 @@ export const ordinary: MeetingSettings = {
   alonePromptAfterMs: 300_000,
   aloneLeaveAfterMs: 120_000,
   ghostMs: 0,
+  cutOffSeatMs: 45_000,
+  reconnectGiveUpMs: 120_000,
 }
 
 /** Scenarios by name: what differs from `ordinary`. `createMeeting` may override each value again. */

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { WebSocket } from 'ws'
 import type { Account } from './accounts.ts'
-import type { DialogKind } from './scenarios.ts'
+import type { DialogKind, EndKind } from './scenarios.ts'
 import { Timers } from './timers.ts'
 
 export type SeatPhase = 'pre-join' | 'lobby' | 'call' | 'ended'
@@ -24,16 +24,34 @@ export class Seat {
   readonly id = randomUUID()
   readonly timers = new Timers()
   readonly account: Account | null
-  readonly #socket: WebSocket
+  #socket: WebSocket
   phase: SeatPhase = 'pre-join'
   name: string
   deviceId = ''
   saidBye = false
+  /** How its stay ended: a seat that only lost its connection may come back. */
+  exitedHow: string | null = null
+  endKind: EndKind | null = null
 
   constructor(socket: WebSocket, account: Account | null) {
     this.#socket = socket
     this.account = account
     this.name = account?.name ?? ''
+  }
+
+  /** The page came back over a new connection. */
+  attach(socket: WebSocket): void {
+    this.#socket = socket
+    this.saidBye = false
+  }
+
+  isOn(socket: WebSocket): boolean {
+    return this.#socket === socket
+  }
+
+  /** The connection breaks without a word on either side. */
+  drop(): void {
+    this.#socket.terminate()
   }
 
   /** Sends to the page; a page that is gone is told nothing (its leaving is handled where its socket closes). */

@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto'
 import { createServer as createHttpServer, type IncomingMessage, type ServerResponse } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, type Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { networkInterfaces } from 'node:os'
 import type { Duplex } from 'node:stream'
@@ -13,6 +13,7 @@ import { playersDocument } from './documents.ts'
 import { MediaPlant } from './media-plant.ts'
 import { Meeting } from './meeting.ts'
 import { pageFile } from './page-files.ts'
+import { Timers } from './timers.ts'
 import { answerAccounts, answerMeet, sendNotFound } from './web-routes.ts'
 
 export type { CreateMeeting } from './create-meeting.ts'
@@ -38,6 +39,8 @@ export class MeetWeb {
   readonly #meetings = new Map<string, Meeting>()
   readonly #media: MediaPlant
   readonly #sockets = new WebSocketServer({ noServer: true })
+  readonly #network = new Timers()
+  #webServer: HttpsServer | null = null
   #spkiSha256 = ''
   #close: (() => Promise<void>) | null = null
   host = ''
@@ -71,14 +74,16 @@ export class MeetWeb {
       server.on('upgrade', (request, socket, head) => this.#upgrade(request, socket, head))
     }
     this.host = host
+    this.#webServer = web
     this.port = await listen(web, host, port)
     const reachable = host === '0.0.0.0' ? '127.0.0.1' : host
     this.controlUrl = `http://${reachable}:${await listen(control, host, controlPort)}`
     this.#close = async () => {
+      this.#network.clear()
       for (const meeting of this.#meetings.values()) meeting.stop()
       await this.#media.stop()
       for (const client of this.#sockets.clients) client.terminate()
-      await Promise.all([web, control].map(server => closeServer(server)))
+      await Promise.all([web, control].filter(server => server.listening).map(server => closeServer(server)))
     }
   }
 
@@ -119,6 +124,33 @@ export class MeetWeb {
     return [...this.#meetings.values()]
   }
 
+  /**
+   * Cuts the network between all visitors and Meet and Google's sign-in: connections are destroyed, the port refuses,
+   * media stops. Participants and the control server go on. `restoreNetwork` or `forMs` ends it.
+   */
+  async cutNetwork(forMs?: number): Promise<void> {
+    for (const meeting of this.#meetings.values()) meeting.cutNetwork()
+    this.#network.cancel('restore')
+    if (this.#webServer?.listening) await closeServer(this.#webServer)
+    if (forMs === undefined) return
+    this.#network.after(
+      forMs,
+      () => {
+        this.restoreNetwork().catch((error: Error) => {
+          for (const meeting of this.#meetings.values()) meeting.mediaFault(`network: ${error.message}`)
+        })
+      },
+      'restore',
+    )
+  }
+
+  async restoreNetwork(): Promise<void> {
+    this.#network.cancel('restore')
+    if (this.#webServer !== null && !this.#webServer.listening)
+      await listen(this.#webServer, this.host, this.port)
+    for (const meeting of this.#meetings.values()) meeting.restoreNetwork()
+  }
+
   /** Process id of the browser that plays the participants; `null` while none runs. */
   playersProcessId(): Promise<number | null> {
     return this.#media.processId()
@@ -146,6 +178,7 @@ export class MeetWeb {
       response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(playersDocument())
     } else if (hostName === 'accounts.google.com') answerAccounts(state, request, response, url)
     else if (url.pathname.startsWith('/_sandbox/')) await answerControl(this, request, response, url)
+    else if (this.#meetings.get(url.pathname.slice(1))?.networkIsCut) request.socket.destroy()
     else if (hostName === 'meet.google.com') answerMeet(state, request, response, url)
     else sendNotFound(response)
   }
@@ -153,12 +186,16 @@ export class MeetWeb {
   #upgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const url = new URL(request.url ?? '/', 'https://meet.google.com')
     const code = url.searchParams.get('code') ?? ''
+    if (this.meeting(code)?.networkIsCut) {
+      socket.destroy()
+      return
+    }
     this.#sockets.handleUpgrade(request, socket, head, webSocket => {
       if (url.pathname === '/_sandbox/players-socket') this.#media.connected(webSocket)
       else {
         const account = this.accounts.signedIn(request.headers.cookie)
         const meeting = this.meeting(code) ?? this.createMeeting({ code, scenario: 'not-found' })
-        meeting.connect(webSocket, account, url.searchParams.get('hl') ?? '')
+        meeting.connect(webSocket, account, url.searchParams.get('hl') ?? '', url.searchParams.get('seat'))
       }
     })
   }

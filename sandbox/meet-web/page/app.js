@@ -1,7 +1,7 @@
 // Entry of the simulated Meet page: connects, waits for the meeting's description, then shows screen after screen
 // at one and the same address.
 import { listenForCall, showCall } from './call.js'
-import { connect, did, onMessage } from './connection.js'
+import { connect, did, onConnectionLost, onMessage, stayAway } from './connection.js'
 import { readDevices } from './devices.js'
 import { closeAllModals, closeModal, showDialog } from './dialogs.js'
 import { changeNames, h, listenForClicks } from './elements.js'
@@ -41,6 +41,7 @@ onMessage('screen', message => {
 function show(screen, message = {}) {
   state.screen = screen
   if (screen === 'end') {
+    stayAway()
     closeMedia()
     closeAllModals()
   }
@@ -57,6 +58,19 @@ function show(screen, message = {}) {
 onMessage('dialog', ({ kind, extra }) => showDialog(kind, extra))
 onMessage('dialog-hide', ({ kind }) => (kind === null ? closeAllModals() : closeModal(kind)))
 onMessage('reload', () => location.reload())
+onMessage('resumed', ({ deviceId, name }) => {
+  state.self = { id: deviceId, name }
+})
+
+let givingUp = null
+onConnectionLost(lost => {
+  if (!lost) {
+    clearTimeout(givingUp)
+    givingUp = null
+  } else if (givingUp === null && ['lobby', 'call'].includes(state.screen)) {
+    givingUp = setTimeout(() => show('end', { kind: 'connection-lost' }), state.model.reconnectGiveUpMs)
+  }
+})
 onMessage('freeze', ({ durationMs }) => {
   const untilMs = performance.now() + durationMs
   while (performance.now() < untilMs);

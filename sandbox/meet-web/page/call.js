@@ -1,7 +1,7 @@
 // The call: puts the layers together and keeps them in line with what the server tells.
 import { buildBottomBar } from './bottom-bar.js'
 import { addCaption, buildCaptions } from './captions.js'
-import { onMessage } from './connection.js'
+import { onConnectionLost, onMessage } from './connection.js'
 import { markInCall, showLayers } from './frame.js'
 import { watchMouse } from './idle.js'
 import { connectionState, onMediaChange } from './media.js'
@@ -40,6 +40,16 @@ export function listenForCall() {
   onMediaChange(() => {
     if (state.screen !== 'call') return
     drawTiles()
-    showReconnecting(['disconnected', 'failed'].includes(connectionState()))
+    drawConnection()
   })
+  onConnectionLost(lost => {
+    isOffline = lost
+    if (state.screen === 'call') drawConnection()
+  })
+}
+
+let isOffline = false
+
+function drawConnection() {
+  showReconnecting(isOffline || ['disconnected', 'failed'].includes(connectionState()))
 }

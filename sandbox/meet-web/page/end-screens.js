@@ -9,6 +9,9 @@ const screens = {
   'no-response': { heading: 'endNoResponse', again: 'askAgain' },
   removed: { heading: 'endRemoved' },
   'host-ended': { heading: 'endHostEnded' },
+  // No capture of these two; nobody has seen the words (meet-dom-structures.md §7.2).
+  switched: { heading: 'endSwitched', rejoin: 'rejoin' },
+  'connection-lost': { heading: 'endConnectionLost', rejoin: 'rejoin', lost: true },
   'everyone-left': { heading: 'endEveryoneLeft', rejoin: 'rejoin' },
   'cannot-join': { heading: 'endCannotJoin', text: 'endCannotJoinText', safe: true, errorTitle: true },
   'not-found': {
@@ -55,7 +58,11 @@ export function showEnd(kind) {
         h(
           'div',
           { jsname: 'c6xFrd' },
-          h('div', { jsname: 'WIVZEd', 'data-call-ended': true, 'data-is-connection-lost': false }, home),
+          h(
+            'div',
+            { jsname: 'WIVZEd', 'data-call-ended': true, 'data-is-connection-lost': screen.lost ?? false },
+            home,
+          ),
         ),
         h('div', { jsname: 'eHOY6b', 'data-call-ended': true }, feedback),
         screen.safe ? safeCard() : null,

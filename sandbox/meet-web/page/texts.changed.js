@@ -33,6 +33,8 @@ const decisive = {
   captionsOff: 'Hide words',
   moreOptions: 'Further levers',
   endLeft: 'Outside again',
+  endSwitched: 'Seated elsewhere',
+  endConnectionLost: 'The line is dead',
   returningHome: 'Walking back',
 }
 

@@ -152,6 +152,8 @@ export const en = {
   endRemoved: 'You’ve been removed from the meeting',
   endHostEnded: 'Your host ended the meeting for everyone',
   endEveryoneLeft: 'The call ended because everyone left',
+  endSwitched: 'You switched to another device',
+  endConnectionLost: 'Connection lost',
   endCannotJoin: 'You can’t join this video call',
   endCannotJoinText: 'No one can join a meeting unless invited or admitted by the host',
   endNotFound: 'Check your meeting code',

@@ -153,6 +153,8 @@ const es = {
   endRemoved: 'Te han quitado de la reunión',
   endHostEnded: 'La reunión ha terminado',
   endEveryoneLeft: 'La llamada ha terminado porque todos han salido',
+  endSwitched: 'Has cambiado a otro dispositivo',
+  endConnectionLost: 'Se ha perdido la conexión',
   endCannotJoin: 'No puedes unirte a esta videollamada',
   endCannotJoinText: 'Nadie puede unirse a una reunión si no lo invita o admite el organizador',
   endNotFound: 'Comprueba el código de la reunión',
