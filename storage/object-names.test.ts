@@ -1,5 +1,13 @@
 import { expect, test } from 'vitest'
-import { artefactKey, recordingPrefix, segmentKey, videoKey } from './object-names.ts'
+import {
+  artefactKey,
+  isVideoKey,
+  manifestKey,
+  readSegmentKey,
+  recordingPrefix,
+  segmentKey,
+  videoKey,
+} from './object-names.ts'
 
 const place = { prefix: '', organizationId: 'org-1', recordingId: 'rec-1' }
 
@@ -38,4 +46,30 @@ test('a name that would leave its place, or a number that does not fit, is refus
   expect(() => artefactKey({ ...place, attempt: 1, name: 'a/b' })).toThrow('does not fit an object name')
   expect(() => segmentKey({ ...place, attempt: 1, number: 100_000 })).toThrow('below 100000')
   expect(() => segmentKey({ ...place, attempt: -1, number: 0 })).toThrow('whole number')
+})
+
+test('each revision of a video has a name of its own, the first one the plain one', () => {
+  expect(videoKey(place)).toBe('org-1/rec-1/recording.mp4')
+  expect(videoKey({ ...place, revision: 1 })).toBe('org-1/rec-1/recording.mp4')
+  expect(videoKey({ ...place, revision: 12 })).toBe('org-1/rec-1/recording-r12.mp4')
+  expect(manifestKey({ ...place, revision: 2 })).toBe('org-1/rec-1/manifest-r2.json')
+  expect(() => videoKey({ ...place, revision: 0 })).toThrow('is no revision')
+})
+
+test('videos are told from everything else of a recording', () => {
+  for (const revision of [1, 2, 30]) expect(isVideoKey(place, videoKey({ ...place, revision }))).toBe(true)
+  for (const name of ['manifest.json', 'attempt-001/init.mp4', 'recording.mp4.part', 'native-recording.mp4'])
+    expect(isVideoKey(place, `org-1/rec-1/${name}`)).toBe(false)
+  expect(isVideoKey(place, 'org-1/rec-2/recording.mp4')).toBe(false)
+})
+
+test('the name of a segment tells what it is', () => {
+  for (const of of [
+    { attempt: 1, number: 0 },
+    { attempt: 12, number: 99_999 },
+  ])
+    expect(readSegmentKey(place, segmentKey({ ...place, ...of }))).toEqual(of)
+  expect(readSegmentKey(place, videoKey(place))).toBeUndefined()
+  expect(readSegmentKey(place, artefactKey({ ...place, attempt: 1, name: 'init.mp4' }))).toBeUndefined()
+  expect(readSegmentKey(place, 'org-1/rec-2/attempt-001/init.mp4')).toBeUndefined()
 })

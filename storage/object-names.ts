@@ -25,9 +25,31 @@ export function segmentKey(place: RecordingPlace & { attempt: number; number: nu
   return `${attemptPrefix(place, attempt)}${name}`
 }
 
-/** The finished video. */
-export function videoKey(place: RecordingPlace): string {
-  return `${recordingPrefix(place)}recording.mp4`
+/** The finished video; a revision after the first one (late segments make it) has its number in its name. */
+export function videoKey(place: RecordingPlace & { revision?: number }): string {
+  return `${recordingPrefix(place)}recording${revisionMark(place.revision)}.mp4`
+}
+
+/** What a finished video was made of, beside it. */
+export function manifestKey(place: RecordingPlace & { revision?: number }): string {
+  return `${recordingPrefix(place)}manifest${revisionMark(place.revision)}.json`
+}
+
+/** Is this the name of a finished video of any revision? */
+export function isVideoKey(place: RecordingPlace, key: string): boolean {
+  const prefix = recordingPrefix(place)
+  return key.startsWith(prefix) && /^recording(-r[1-9]\d*)?\.mp4$/.test(key.slice(prefix.length))
+}
+
+/** Attempt and number of the segment that has this name; undefined for everything else. */
+export function readSegmentKey(
+  place: RecordingPlace,
+  key: string,
+): { attempt: number; number: number } | undefined {
+  const prefix = recordingPrefix(place)
+  if (!key.startsWith(prefix)) return undefined
+  const found = /^attempt-(\d+)\/(?:init\.mp4|seg-(\d+)\.m4s)$/.exec(key.slice(prefix.length))
+  return found ? { attempt: Number(found[1]), number: Number(found[2] ?? 0) } : undefined
 }
 
 /** Something an attempt left behind for people to look at: a screenshot, a page, a log. */
@@ -37,6 +59,12 @@ export function artefactKey(place: RecordingPlace & { attempt: number; name: str
 
 function attemptPrefix(place: RecordingPlace, attempt: number): string {
   return `${recordingPrefix(place)}attempt-${padded(attempt, ATTEMPT_DIGITS)}/`
+}
+
+function revisionMark(revision = 1): string {
+  if (!Number.isSafeInteger(revision) || revision < 1)
+    throw new RangeError(`${revision} is no revision: they count from 1`)
+  return revision === 1 ? '' : `-r${revision}`
 }
 
 function padded(value: number, digits: number): string {
