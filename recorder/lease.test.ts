@@ -10,7 +10,6 @@ import {
   markAdmitted,
   markWaiting,
   offerHandover,
-  openAttempt,
   standsStill,
 } from '../db/attempts.ts'
 import { type OpenDatabase, openDatabase } from '../db/connect.ts'

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findRecording, listAttempts, listSegments } from '../../db/recordings.ts'
+import { listAttempts } from '../../db/attempts.ts'
+import { findRecording, listSegments } from '../../db/recordings.ts'
 import type { Calls } from '../start.ts'
 import { isOver, openStage, type RecordingAnswer, type Stage } from './stage.ts'
 
