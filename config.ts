@@ -330,6 +330,7 @@ function shape(v: Values) {
       accessType: v.TESTIGO_MEET_ACCESS,
       autoRecording: v.TESTIGO_MEET_AUTO_RECORDING,
       botEmail: v.TESTIGO_BOT_EMAIL,
+      secondBotEmail: v.TESTIGO_SECOND_BOT_EMAIL,
     },
     storage: {
       bucket: v.TESTIGO_S3_BUCKET,

@@ -133,6 +133,13 @@ export const newMeetingSchema = z
       .meta({ description: 'The object of your system that the meeting is about' }),
     customFields: customFields.nullish(),
     patience: patience.nullish(),
+    redundancy: z
+      .union([z.literal(1), z.literal(2)])
+      .default(1)
+      .meta({
+        description:
+          'How many recorders record the call: 2 sends two bots from two hosts, with two accounts, and the video takes the best of both',
+      }),
   })
   .meta({ id: 'NewMeeting', example: NEW_MEETING_EXAMPLE })
 

@@ -89,6 +89,16 @@ describe('a new meeting', () => {
     expect(log[0]?.actor).toMatch(/^api_key:[0-9a-f]{8}$/)
   })
 
+  test('with redundancy 2 invites the second bot too', async () => {
+    const answer = await api.call('POST', '/v1/meetings', { body: newMeeting({ redundancy: 2 }) })
+    expect(answer).toMatchObject({ status: 201, body: { redundancy: 2 } })
+    expect(eventOf(answer.body.id)?.attendees?.map(person => person.email)).toEqual(
+      expect.arrayContaining(['testigo@clinica.example', 'testigo2@clinica.example']),
+    )
+    const refused = await api.call('POST', '/v1/meetings', { body: newMeeting({ redundancy: 3 }) })
+    expect(refused).toMatchObject({ status: 422 })
+  })
+
   test('that has begun already is recorded at once', async () => {
     const now = Date.now()
     const meeting = await made({

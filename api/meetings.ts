@@ -31,6 +31,8 @@ export interface MeetingDeps {
   clock: Clock
   /** In whose calendar new meetings are made. */
   organizer: string
+  /** Is there a second bot account for redundant recordings? */
+  hasSecondBot: boolean
   /** How long a request waits for Google. */
   googleLimitMs: number
 }
@@ -52,6 +54,12 @@ export async function createMeeting(
   const { organizationId } = owner
   const now = clock.now()
   const faults = meetingTimeFaults(body, now)
+  if (body.redundancy === 2 && !deps.hasSecondBot)
+    faults.push({
+      path: 'redundancy',
+      code: 'no_second_bot',
+      message: 'must be 1: no second bot account is set (TESTIGO_SECOND_BOT_EMAIL)',
+    })
   if (faults.length > 0) throw refusedBody(faults)
   const id = randomUUID()
   const wish = wishOf(body)
@@ -190,6 +198,7 @@ function wishOf(body: NewMeetingBody): MeetingWish {
     // As the row will give it back, so that a repeat of the request can be told from another request.
     customFields: body.customFields ? JSON.parse(JSON.stringify(body.customFields)) : null,
     patience: body.patience ? given(body.patience) : {},
+    redundancy: body.redundancy,
     participants: invitedOf(body.participants),
   }
 }

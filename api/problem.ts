@@ -28,6 +28,7 @@ export const PROBLEMS = {
   unknown_time_zone: [422, 'The time zone is unknown'],
   bad_email: [422, 'An e-mail address is not usable'],
   duplicate_participant: [422, 'Somebody is invited twice'],
+  no_second_bot: [422, 'There is no second bot'],
   too_many_participants: [422, 'There are too many participants'],
   custom_fields_too_large: [422, 'The custom fields are too large'],
   internal_error: [500, 'Something went wrong here'],

@@ -28,6 +28,7 @@ export interface ProvisionDeps {
     accessType: Config['google']['accessType']
     autoRecording: boolean
     joinLeadSeconds: number
+    secondBotEmail?: string | undefined
   }
   clock: Clock
   log: Log
@@ -100,7 +101,10 @@ async function tellGoogle(
     start: meeting.startsAt,
     end: meeting.endsAt,
     timeZone: meeting.timeZone,
-    participants: invited.map(({ email, name }) => ({ email, name: name ?? undefined })),
+    participants: [
+      ...invited.map(({ email, name }) => ({ email, name: name ?? undefined })),
+      ...(meeting.redundancy > 1 && settings.secondBotEmail ? [{ email: settings.secondBotEmail }] : []),
+    ],
   }
   const event = await putOrPatch(deps, meeting, details, signal)
   const { spaceName, ...space } = await google.spaces.configureSpace(

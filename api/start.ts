@@ -68,6 +68,7 @@ export async function startApi(
     clock,
     log,
     organizer,
+    hasSecondBot: config.google.secondBotEmail !== undefined || config.bot.guest,
     googleLimitMs: config.google.timeoutMs + BEYOND_GOOGLE_MS,
     recordingLink: createRecordingLink(store, { linkSeconds: config.storage.linkSeconds, clock }),
   })

@@ -61,6 +61,7 @@ export async function openTestWorld(google: GoogleAt, googleTimeoutSeconds = 10)
     TESTIGO_GOOGLE_MEET_URL: google.baseUrls.meet,
     TESTIGO_GOOGLE_TIMEOUT_SECONDS: String(googleTimeoutSeconds),
     TESTIGO_BOT_EMAIL: 'testigo@clinica.example',
+    TESTIGO_SECOND_BOT_EMAIL: 'testigo2@clinica.example',
     TESTIGO_S3_ENDPOINT: 'http://127.0.0.1:9',
     AWS_ACCESS_KEY_ID: 'test',
     AWS_SECRET_ACCESS_KEY: 'test',

@@ -53,6 +53,7 @@ const meetingFields = {
   related: maybe(z.object({ type: z.string(), id: z.string() })),
   customFields: maybe(z.record(z.string(), z.unknown())),
   patience: z.record(z.string(), z.number()),
+  redundancy: z.number(),
   recording: z.object({ status: z.enum(RECORDING_STATUSES), ending: maybe(endingWord) }),
   actualStart: maybe(instant),
   actualEnd: maybe(instant),

@@ -31,6 +31,7 @@ export function listedMeeting({ meeting, recording }: MeetingWithRecording): Lis
     related: relatedType !== null && relatedId !== null ? { type: relatedType, id: relatedId } : null,
     customFields: meeting.customFields,
     patience: { ...meeting.patience },
+    redundancy: meeting.redundancy,
     recording,
     actualStart: iso(meeting.actualStart),
     actualEnd: iso(meeting.actualEnd),

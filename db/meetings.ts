@@ -26,6 +26,7 @@ export interface MeetingWish {
   relatedId: string | null
   customFields: Record<string, unknown> | null
   patience: Patience
+  redundancy: number
   participants: Invited[]
 }
 
