@@ -7,10 +7,20 @@ import { z } from 'zod'
  * - `down`: the connection is closed before any work; without `count` until cleared.
  * - `conferenceFailure`: the next conference that Calendar makes ends as `failure`.
  * - `autoRecordingRefused`: Meet refuses to switch automatic recording on (edition without recording).
+ * - `cutDownload`: a file's content breaks off after `storedBytes`.
  * - `partialStore`: an upload request is stored only up to `storedBytes` (rounded down to 256 KiB).
  */
 const faultSchema = z.strictObject({
-  kind: z.enum(['error', 'hang', 'cut', 'down', 'conferenceFailure', 'autoRecordingRefused', 'partialStore']),
+  kind: z.enum([
+    'error',
+    'hang',
+    'cut',
+    'down',
+    'conferenceFailure',
+    'autoRecordingRefused',
+    'partialStore',
+    'cutDownload',
+  ]),
   service: z.enum(['token', 'metadata', 'iam', 'calendar', 'meet', 'drive', 'driveUpload']).optional(),
   /** Method id of the discovery documents, with or without the API's name: `events.insert`. */
   method: z.string().optional(),

@@ -46,7 +46,20 @@ function getFile(call: Call): Answer {
         location: { type: 'parameter', name: 'alt' },
       },
     )
-  return sendContent(file, file.content, call.request)
+  const answer = sendContent(file, file.content, call.request)
+  const fault = call.world.faults.take(['cutDownload'], 'drive', 'drive.files.get')
+  return fault && answer.stream
+    ? { ...answer, stream: brokenOff(file.content.path, fault.storedBytes) }
+    : answer
+}
+
+/** The promised length stands in the head already: whoever reads sees the connection break. */
+function brokenOff(path: string, afterBytes: number): NonNullable<Answer['stream']> {
+  return async response => {
+    if (afterBytes > 0)
+      await pipeline(createReadStream(path, { end: afterBytes - 1 }), response, { end: false })
+    response.destroy()
+  }
 }
 
 async function deleteFile(call: Call): Promise<Answer> {
