@@ -29,7 +29,7 @@ export interface StageRecorderOptions {
   diskBytes?: number
 }
 
-const PRETENDED_MACHINE = new URL('../pretended-machine.ts', import.meta.url).href
+const STEPPED_CLOCK = new URL('../stepped-clock.ts', import.meta.url).href
 
 /** Starts a recorder and waits until it takes jobs. */
 export async function startStageRecorder(options: StageRecorderOptions): Promise<StageRecorder> {
@@ -39,9 +39,9 @@ export async function startStageRecorder(options: StageRecorderOptions): Promise
   await writeFile(clockFile, '0')
   const env = {
     ...options.env,
+    TESTIGO_RECORDER_HOST: name,
     TESTIGO_DATA_DIR: dataDir,
-    NODE_OPTIONS: `--import=${PRETENDED_MACHINE}`,
-    SANDBOX_HOST_NAME: name,
+    NODE_OPTIONS: `--import=${STEPPED_CLOCK}`,
     SANDBOX_CLOCK_FILE: clockFile,
   }
   let alive = false

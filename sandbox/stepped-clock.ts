@@ -1,23 +1,14 @@
-// Loaded into a service before its own code (`node --import`): makes its process believe that it runs on another
-// machine, with a name and a wall clock of its own.
+// Loaded into a service before its own code (`node --import`): its wall clock can be stepped from outside, as when a
+// machine's clock is set. Timers and performance.now(), which are monotonic, go on.
 import { readFileSync } from 'node:fs'
-import { syncBuiltinESMExports } from 'node:module'
-import os from 'node:os'
 
-/** Name of the machine. */
-const hostName = process.env.SANDBOX_HOST_NAME
-/** File that holds how many milliseconds its wall clock is ahead; may be written while the process runs. */
+/** File that holds how many milliseconds the wall clock is ahead; may be written while the process runs. */
 const clockFile = process.env.SANDBOX_CLOCK_FILE
 
 const LOOK_EVERY_MS = 100
 
-if (hostName !== undefined && hostName !== '') {
-  os.hostname = () => hostName
-  syncBuiltinESMExports()
-}
 if (clockFile !== undefined && clockFile !== '') stepClock(clockFile)
 
-// As when a machine's clock is set: the wall clock jumps; timers and performance.now(), which are monotonic, do not.
 function stepClock(file: string): void {
   const RealDate = Date
   let aheadMs = 0
