@@ -5,11 +5,10 @@ import {
   HEADER_BYTES,
   listBoxes,
   readBoxHeader,
-  readRuns,
   readTracks,
   type Track,
-  type TrackRun,
 } from './mp4-boxes.ts'
+import { readRuns, type TrackRun } from './mp4-samples.ts'
 
 const MAX_FRAGMENT_BYTES = 256 * 1024 * 1024
 
@@ -54,7 +53,7 @@ export async function* readFragments(
     else if (type === 'mdat' && moof !== undefined) {
       if (tracks === undefined)
         throw new BadFragmentedMp4('media-before-init', 'a fragment came before the moov box')
-      yield describeFragment(moof, Buffer.concat([moof, bytes]), tracks)
+      yield describeFragment(Buffer.concat([moof, bytes]), tracks)
       moof = undefined
     }
   }
@@ -91,8 +90,9 @@ async function* readTopLevelBoxes(
   }
 }
 
-function describeFragment(moof: Buffer, bytes: Buffer, tracks: readonly Track[]): FragmentPiece {
-  const runs = readRuns(moof, tracks)
+/** What a fragment (moof + mdat) of these tracks says about itself. Throws `BadFragmentedMp4`. */
+export function describeFragment(bytes: Buffer, tracks: readonly Track[]): FragmentPiece {
+  const runs = readRuns(bytes.subarray(0, readBoxHeader(bytes, 0).sizeBytes), tracks)
   const pictures = runs.find(({ track }) => track.kind === 'video')
   const first = pictures ?? runs[0]
   return {
@@ -101,7 +101,7 @@ function describeFragment(moof: Buffer, bytes: Buffer, tracks: readonly Track[])
     startMs: first === undefined ? 0 : startOfRun(first),
     durationMs: first === undefined ? 0 : (first.durationUnits * 1000) / first.track.timescale,
     keyFrame: pictures?.startsWithKey ?? false,
-    pictures: pictures?.samples ?? 0,
+    pictures: pictures?.samples.length ?? 0,
     runs,
   }
 }
@@ -164,7 +164,7 @@ export function splitFragments(
     else {
       const fragment = bytes.subarray(endBytes, endBytes + moof.length + box.bytes.length)
       try {
-        const piece = describeFragment(moof, fragment, tracks)
+        const piece = describeFragment(fragment, tracks)
         if (piece.runs.length === 0) break
         pieces.push(piece)
       } catch (error) {

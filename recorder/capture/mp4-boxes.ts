@@ -1,7 +1,6 @@
 // Boxes of an MP4 held in memory (ISO/IEC 14496-12): finding them, and what the boxes of a fragmented file say.
 
 export const HEADER_BYTES = 8
-const NON_SYNC_SAMPLE = 0x10000
 
 /** Bytes that are not the fragmented MP4 we can read. */
 export class BadFragmentedMp4 extends Error {
@@ -25,21 +24,8 @@ export interface Track {
   /** The sample descriptions: tracks with equal ones can be put behind one another. */
   stsd: Buffer
   defaultDuration: number
+  defaultSizeBytes: number
   defaultFlags: number
-}
-
-/** What one fragment holds of one track. */
-export interface TrackRun {
-  track: Track
-  /** Decode time of the first sample, in the track's units. */
-  startUnits: number
-  durationUnits: number
-  samples: number
-  /** Whether the first sample can be decoded alone. */
-  startsWithKey: boolean
-  /** Where in the `moof` box the decode time stands, and whether it has 64 bits. */
-  decodeTimeAt: number
-  decodeTimeIsWide: boolean
 }
 
 export interface BoxHeader {
@@ -69,7 +55,7 @@ export function listBoxes(bytes: Buffer): { type: string; bytes: Buffer }[] {
 }
 
 /** Contents of all boxes at this path, as views into `body`. */
-function findBoxes(body: Buffer, ...path: string[]): Buffer[] {
+export function findBoxes(body: Buffer, ...path: string[]): Buffer[] {
   const [wanted, ...rest] = path
   const found: Buffer[] = []
   for (let at = 0; at + HEADER_BYTES <= body.length; ) {
@@ -104,6 +90,7 @@ export function readTracks(moov: Buffer): Track[] {
       editMs: readEditMs(trak, timescale, movieHeader.readUInt32BE(movieHeader[0] === 1 ? 20 : 12)),
       stsd: Buffer.from(stsd),
       defaultDuration: extends_?.readUInt32BE(12) ?? 0,
+      defaultSizeBytes: extends_?.readUInt32BE(16) ?? 0,
       defaultFlags: extends_?.readUInt32BE(20) ?? 0,
     }
   })
@@ -123,66 +110,4 @@ function readEditMs(trak: Buffer, timescale: number, movieTimescale: number): nu
     editMs += (duration * 1000) / movieTimescale
   }
   return editMs
-}
-
-/** What a `moof` box (header included) says about each of these tracks. Tracks with no samples in it are left out. */
-export function readRuns(moof: Buffer, tracks: readonly Track[]): TrackRun[] {
-  return findBoxes(moof.subarray(HEADER_BYTES), 'traf').flatMap(traf => {
-    const fragmentHeader = findBoxes(traf, 'tfhd')[0]
-    const decodeTime = findBoxes(traf, 'tfdt')[0]
-    const track = tracks.find(({ id }) => id === fragmentHeader?.readUInt32BE(4))
-    if (fragmentHeader === undefined || decodeTime === undefined || track === undefined) return []
-    const defaults = readDefaults(fragmentHeader, track)
-    const runs = findBoxes(traf, 'trun').map(trun => readRun(trun, defaults))
-    const samples = runs.reduce((sum, run) => sum + run.samples, 0)
-    if (samples === 0) return []
-    const wide = decodeTime[0] === 1
-    return {
-      track,
-      startUnits: wide ? Number(decodeTime.readBigUInt64BE(4)) : decodeTime.readUInt32BE(4),
-      durationUnits: runs.reduce((sum, run) => sum + run.durationUnits, 0),
-      samples,
-      startsWithKey: runs[0]?.startsWithKey ?? false,
-      decodeTimeAt: decodeTime.byteOffset - moof.byteOffset + 4,
-      decodeTimeIsWide: wide,
-    }
-  })
-}
-
-/** Field offsets of `tfhd` depend on which optional ones are present (§8.8.7). */
-function readDefaults(tfhd: Buffer, track: Track): { duration: number; flags: number } {
-  const present = tfhd.readUInt32BE(0) & 0xffffff
-  let at = 8
-  if (present & 0x01) at += 8
-  if (present & 0x02) at += 4
-  const defaults = { duration: track.defaultDuration, flags: track.defaultFlags }
-  if (present & 0x08) {
-    defaults.duration = tfhd.readUInt32BE(at)
-    at += 4
-  }
-  if (present & 0x10) at += 4
-  if (present & 0x20) defaults.flags = tfhd.readUInt32BE(at)
-  return defaults
-}
-
-/** Samples of one `trun` (§8.8.8). */
-function readRun(trun: Buffer, defaults: { duration: number; flags: number }) {
-  const present = trun.readUInt32BE(0) & 0xffffff
-  const samples = trun.readUInt32BE(4)
-  let at = 8
-  if (present & 0x01) at += 4
-  let firstFlags: number | undefined
-  if (present & 0x04) {
-    firstFlags = trun.readUInt32BE(at)
-    at += 4
-  }
-  const fields = [0x100, 0x200, 0x400, 0x800].filter(bit => present & bit)
-  if (present & 0x400 && samples > 0) firstFlags ??= trun.readUInt32BE(at + fields.indexOf(0x400) * 4)
-  let durationUnits = present & 0x100 ? 0 : samples * defaults.duration
-  if (present & 0x100) {
-    for (let sample = 0; sample < samples; sample++) {
-      durationUnits += trun.readUInt32BE(at + sample * fields.length * 4)
-    }
-  }
-  return { durationUnits, samples, startsWithKey: ((firstFlags ?? defaults.flags) & NON_SYNC_SAMPLE) === 0 }
 }
