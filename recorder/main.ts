@@ -8,6 +8,7 @@ import { openJobs } from '../db/jobs.ts'
 import { createGoogle } from '../google/google.ts'
 import { createLog, type Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
+import { EXPECTED_BYTES, expectedCores, mayBegin, watchLoad } from './admission.ts'
 import { copyToDrive } from './copy-to-drive.ts'
 import { finishRecording } from './finish-recording.ts'
 import { sweep } from './sweep.ts'
@@ -30,17 +31,20 @@ async function main(config: Config): Promise<void> {
   const google = createGoogle(config.google, { log, clock: systemClock })
   const clock = await openDatabaseClock(database.db)
   const deps = { config, db: database.db, databaseUrl, jobs, store, google, clock, log, name }
-  const visits = createVisits(deps, () =>
-    visits.count() < config.recorder.slots
-      ? { ok: true }
-      : { ok: false, because: `${config.recorder.slots} meetings are being recorded` },
-  )
   const stopping = new AbortController()
   const draining = new AbortController()
   const untilStop = new Promise<string>(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
+  const load = watchLoad(clock, stopping.signal)
+  const limits = {
+    slots: config.recorder.slots,
+    coresOfOne: expectedCores(config.recorder),
+    bytesOfOne: EXPECTED_BYTES,
+  }
+  const visits = createVisits(deps, running => mayBegin(load.now(), running, limits))
   const watching = Promise.all([
+    load.over,
     visits.takeUntil(draining.signal),
     watchAttempts(deps, stopping.signal),
     keepMeasuring(clock, log, stopping.signal),

@@ -23,7 +23,8 @@ const abort = new AbortController()
 // The first reason wins.
 process.on('message', (message: ParentMessage) => abort.abort(message.ending))
 // The call is still on and nothing here needs the parent: the recording goes on and writes its own end.
-process.on('disconnect', () => log.warn({}, 'the recorder that started this recording is gone'))
+const onParentGone = () => log.warn({}, 'the recorder that started this recording is gone')
+process.on('disconnect', onParentGone)
 // The whole group gets the terminal's signals; the parent decides what they mean.
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => log.debug({ signal }, 'left to the parent'))
@@ -52,6 +53,7 @@ else {
   log.error({ workDir, segments: unstored.length }, 'segments that could not be stored are kept on this disk')
   await rm(join(workDir, 'profile'), { recursive: true, force: true })
 }
+process.off('disconnect', onParentGone)
 if (process.connected) process.disconnect()
 
 function noFolder(error: NodeJS.ErrnoException): string[] {

@@ -2,13 +2,11 @@ import type { Attempt } from '../db/attempts.ts'
 import { offerHandover } from '../db/attempts.ts'
 import type { Ending } from '../db/endings.ts'
 import { recordJobKey } from '../db/stalled.ts'
+import type { Admission, RunningVisit } from './admission.ts'
 import { concludeAttempt } from './conclude-attempt.ts'
 import { beginAttempt, type RecorderDeps } from './record-meeting.ts'
 import { sendOwed } from './send-owed.ts'
 import { type RecordingProcess, spawnRecording } from './spawn-recording.ts'
-
-/** May one more recording begin on this machine now? */
-export type Admission = () => { ok: true } | { ok: false; because: string }
 
 export interface Visits {
   /** Takes due meetings until `signal`: one child process for each. */
@@ -30,13 +28,17 @@ const WRITE_AGAIN_MS = 2_000
 const WRITE_TRIES = 300
 
 /** The meetings that this recorder records now. */
-export function createVisits(deps: RecorderDeps, admit: Admission): Visits {
+export function createVisits(
+  deps: RecorderDeps,
+  admit: (running: readonly RunningVisit[]) => Admission,
+): Visits {
   const { db, jobs, clock, log } = deps
-  const running = new Map<string, { child: RecordingProcess; over: Promise<void> }>()
+  const running = new Map<string, { child: RecordingProcess; beganMs: number; over: Promise<void> }>()
   let refusalLoggedAt = Number.NEGATIVE_INFINITY
 
   async function takeOne(): Promise<boolean> {
-    const free = admit()
+    const now = performance.now()
+    const free = admit([...running.values()].map(({ beganMs }) => ({ ageMs: now - beganMs })))
     if (!free.ok) {
       if (performance.now() - refusalLoggedAt > REFUSALS_LOGGED_EVERY_MS) {
         refusalLoggedAt = performance.now()
@@ -69,7 +71,7 @@ export function createVisits(deps: RecorderDeps, admit: Admission): Visits {
       await writeEnd(attempt)
       running.delete(attempt.id)
     })
-    running.set(attempt.id, { child, over })
+    running.set(attempt.id, { child, beganMs: performance.now(), over })
   }
 
   // A child that died before it could write leaves its row open; one that wrote is left as it is.
