@@ -116,8 +116,6 @@ export interface ManifestFacts {
  */
 export function buildManifest(facts: ManifestFacts): Manifest {
   const { recording, attempts, segments } = facts
-  const numberOf = new Map(attempts.map(attempt => [attempt.id, attempt.number]))
-  const text = (at: Date | null) => at?.toISOString() ?? null
   return manifestSchema.parse({
     schema: 'testigo/manifest/1',
     recordingId: recording.id,
@@ -127,22 +125,40 @@ export function buildManifest(facts: ManifestFacts): Manifest {
     software: { name: packageFile.name, version: packageFile.version },
     clock: 'database',
     auditHead: facts.auditHead ?? null,
-    attempts: attempts.map(
-      ({ number, lane, recorder, botAccount, startedAt, admittedAt, endedAt, ending }) => ({
-        ...{ number, lane, recorder, botAccount, ending },
-        ...{ startedAt: text(startedAt), admittedAt: text(admittedAt), endedAt: text(endedAt) },
-      }),
-    ),
-    segments: segments.map(({ attemptId, number, s3Key, sha256, sizeBytes, ...segment }) => ({
-      ...{ attempt: numberOf.get(attemptId), number, key: s3Key, sha256, sizeBytes },
-      ...{ startMs: segment.startMs, durationMs: segment.durationMs, thinned: segment.thinned },
-      ...{ startedAt: text(segment.startedAt), endedAt: text(segment.endedAt) },
-    })),
+    attempts: attemptsOfManifest(attempts),
+    segments: segmentsOfManifest(attempts, segments),
     files: facts.files,
     timeline: facts.timeline,
     gaps: facts.gaps,
     checks: facts.checks,
     coverage: facts.coverage,
+  })
+}
+
+/** Rows of attempts as a manifest lists them. */
+export function attemptsOfManifest(rows: ManifestFacts['attempts']): Manifest['attempts'] {
+  return rows.map(({ number, lane, recorder, botAccount, ending, ...row }) => ({
+    ...{ number, lane, recorder, botAccount, ending },
+    startedAt: row.startedAt.toISOString(),
+    admittedAt: row.admittedAt?.toISOString() ?? null,
+    endedAt: row.endedAt?.toISOString() ?? null,
+  }))
+}
+
+/** Rows of segments as a manifest lists them. */
+export function segmentsOfManifest(
+  attemptRows: ManifestFacts['attempts'],
+  rows: ManifestFacts['segments'],
+): Manifest['segments'] {
+  const numberOf = new Map(attemptRows.map(attempt => [attempt.id, attempt.number]))
+  return rows.map(({ attemptId, number, s3Key, sizeBytes, sha256, startMs, durationMs, thinned, ...row }) => {
+    const attempt = numberOf.get(attemptId)
+    if (attempt === undefined) throw new Error(`segment ${s3Key} is of an attempt that was not given`)
+    return {
+      ...{ attempt, number, key: s3Key, sha256, sizeBytes, startMs, durationMs, thinned },
+      startedAt: row.startedAt.toISOString(),
+      endedAt: row.endedAt.toISOString(),
+    }
   })
 }
 

@@ -1,0 +1,130 @@
+import type { Manifest } from '../../recorder/manifest.ts'
+import type { Finding } from './findings.ts'
+
+// Two pieces that are nearer than this to each other leave nothing out: a few frames, and rounding.
+const CONTIGUOUS_MS = 250
+// Where the joining put a piece, against where its segments' lengths put it.
+const FILE_SLACK_MS = 50
+
+interface Span {
+  fromMs: number
+  toMs: number
+}
+
+const clock = (instant: string) => Date.parse(instant)
+const different = (what: Finding['what'], sentence: string): Finding => ({
+  what,
+  state: 'different',
+  sentence,
+})
+
+/** Does a manifest agree with itself? Needs nothing but the manifest. */
+export function checkInnerConsistency(manifest: Manifest): Finding[] {
+  const faults = [
+    ...timelineFaults(manifest),
+    ...gapFaults(manifest),
+    ...segmentFaults(manifest),
+    ...(manifest.files.length === 0 ? [different('file', 'The manifest names no video.')] : []),
+  ]
+  if (faults.length > 0) return faults
+  const lastMs = manifest.timeline.at(-1)?.fileEndMs ?? 0
+  return [
+    {
+      what: 'timeline',
+      state: 'ok',
+      sentence: `${(lastMs / 1000).toFixed(3)} s without a hole in the file, from ${manifest.timeline.length} stretches of the call; every jump of the clock is a named gap (${manifest.gaps.length}).`,
+    },
+  ]
+}
+
+function timelineFaults({ timeline, gaps, attempts }: Manifest): Finding[] {
+  const faults: Finding[] = []
+  const say = (sentence: string) => faults.push(different('timeline', sentence))
+  const numbers = new Set(attempts.map(({ number }) => number))
+  const named = gaps.map(spanOf)
+  if (timeline.length === 0) say('The timeline is empty.')
+  timeline.forEach((entry, index) => {
+    const place = `Stretch ${index + 1} of the timeline`
+    const before = timeline[index - 1]
+    const fileMs = entry.fileEndMs - entry.fileStartMs
+    if (!numbers.has(entry.attempt))
+      say(`${place} is of attempt ${entry.attempt}, which the manifest does not have.`)
+    if (fileMs <= 0) say(`${place} does not end after it begins.`)
+    if (Math.abs(clock(entry.clockEnd) - clock(entry.clockStart) - fileMs) > FILE_SLACK_MS)
+      say(`${place} is longer or shorter in the file than by the clock.`)
+    const due = before?.fileEndMs ?? 0
+    if (Math.abs(entry.fileStartMs - due) > FILE_SLACK_MS)
+      say(`${place} begins at ${entry.fileStartMs} ms of the file instead of at ${due} ms.`)
+    if (!before) return
+    const jump = { fromMs: clock(before.clockEnd), toMs: clock(entry.clockStart) }
+    if (jump.toMs - jump.fromMs < -CONTIGUOUS_MS) say(`${place} was recorded before the one in front of it.`)
+    if (!isCovered(jump, named))
+      say(
+        `Before stretch ${index + 1} of the timeline the clock jumps from ${before.clockEnd} to ${entry.clockStart}, and no gap names it.`,
+      )
+  })
+  return faults
+}
+
+function gapFaults({ gaps, timeline }: Manifest): Finding[] {
+  return gaps.flatMap(gap => {
+    const { fromMs, toMs } = spanOf(gap)
+    const faults: Finding[] = []
+    if (toMs - fromMs !== gap.ms || gap.ms <= 0)
+      faults.push(different('timeline', `The gap from ${gap.from} to ${gap.to} is not ${gap.ms} ms long.`))
+    const overlapMs = timeline.map(
+      entry => Math.min(toMs, clock(entry.clockEnd)) - Math.max(fromMs, clock(entry.clockStart)),
+    )
+    if (overlapMs.some(ms => ms > CONTIGUOUS_MS))
+      faults.push(
+        different('timeline', `The gap from ${gap.from} to ${gap.to} lies where something was recorded.`),
+      )
+    return faults
+  })
+}
+
+function segmentFaults({ segments, attempts, timeline, gaps }: Manifest): Finding[] {
+  const faults: Finding[] = []
+  const say = (sentence: string) => faults.push(different('segment', sentence))
+  const known = new Set(attempts.map(({ number }) => number))
+  const keys = new Set(segments.map(({ key }) => key))
+  if (keys.size < segments.length) say('Two segments of the manifest have the same object.')
+  for (const [attempt, own] of Map.groupBy(segments, segment => segment.attempt)) {
+    if (!known.has(attempt))
+      say(`There are segments of attempt ${attempt}, which the manifest does not have.`)
+    const elsewhere = [
+      ...gaps.map(spanOf),
+      ...timeline.filter(entry => entry.attempt !== attempt).map(entrySpan),
+    ]
+    const media = own.filter(({ number }) => number > 0).sort((a, b) => a.number - b.number)
+    if (media.length === own.length && media.length > 0)
+      say(`Attempt ${attempt} has no initialisation segment.`)
+    media.forEach((segment, index) => {
+      const before = media[index - 1]
+      if (!before) return
+      if (segment.number === before.number) say(`Attempt ${attempt} has segment ${segment.number} twice.`)
+      const hole = { fromMs: clock(before.endedAt), toMs: clock(segment.startedAt) }
+      if (segment.number > before.number + 1 && !isCovered(hole, elsewhere))
+        say(
+          `Segments ${before.number + 1} to ${segment.number - 1} of attempt ${attempt} are not in the manifest, and no gap names their time.`,
+        )
+    })
+  }
+  return faults
+}
+
+const spanOf = (gap: Manifest['gaps'][number]): Span => ({ fromMs: clock(gap.from), toMs: clock(gap.to) })
+const entrySpan = (entry: Manifest['timeline'][number]): Span => ({
+  fromMs: clock(entry.clockStart),
+  toMs: clock(entry.clockEnd),
+})
+
+/** Is there nothing longer than {@link CONTIGUOUS_MS} of `span` that no other covers? */
+function isCovered(span: Span, by: readonly Span[]): boolean {
+  let reachedMs = span.fromMs
+  for (const { fromMs, toMs } of [...by].sort((a, b) => a.fromMs - b.fromMs)) {
+    if (fromMs - reachedMs > CONTIGUOUS_MS) break
+    reachedMs = Math.max(reachedMs, toMs)
+  }
+  return span.toMs - reachedMs <= CONTIGUOUS_MS
+}
