@@ -233,6 +233,11 @@ const SETTINGS = {
     schema: seconds(60, 86_400).default(14_400),
     about: 'How long past its scheduled end a call is recorded',
   },
+  TESTIGO_COVERAGE_ALERT_PERCENT: {
+    schema: z.coerce.number().min(0).max(100).default(99),
+    about:
+      'Part of the time with people in a call that must be in its recording; less raises an alert, 0 never',
+  },
   TESTIGO_ENCRYPTION_KEY: {
     schema: z
       .string()
@@ -365,6 +370,7 @@ function shape(v: Values) {
       language: v.TESTIGO_MEET_LANGUAGE,
     },
     chromium: { path: v.CHROMIUM_PATH, args: v.CHROMIUM_ARGS, sandbox: v.TESTIGO_CHROMIUM_SANDBOX },
+    coverage: { alertPercent: v.TESTIGO_COVERAGE_ALERT_PERCENT },
     patience: {
       joinLeadSeconds: v.TESTIGO_JOIN_LEAD_SECONDS,
       waitingRoomSeconds: v.TESTIGO_WAITING_ROOM_SECONDS,

@@ -3,6 +3,7 @@ import {
   artefactKey,
   isVideoKey,
   manifestKey,
+  nativeVideoKey,
   readSegmentKey,
   recordingPrefix,
   segmentKey,
@@ -46,6 +47,12 @@ test('a name that would leave its place, or a number that does not fit, is refus
   expect(() => artefactKey({ ...place, attempt: 1, name: 'a/b' })).toThrow('does not fit an object name')
   expect(() => segmentKey({ ...place, attempt: 1, number: 100_000 })).toThrow('below 100000')
   expect(() => segmentKey({ ...place, attempt: -1, number: 0 })).toThrow('whole number')
+})
+
+test("Google's own recordings lie beside the video, and are not taken for it", () => {
+  expect(nativeVideoKey({ ...place, number: 12 })).toBe('org-1/rec-1/native-12.mp4')
+  expect(isVideoKey(place, nativeVideoKey({ ...place, number: 1 }))).toBe(false)
+  expect(() => nativeVideoKey({ ...place, number: 0 })).toThrow('count from 1')
 })
 
 test('each revision of a video has a name of its own, the first one the plain one', () => {

@@ -35,6 +35,13 @@ export function manifestKey(place: RecordingPlace & { revision?: number }): stri
   return `${recordingPrefix(place)}manifest${revisionMark(place.revision)}.json`
 }
 
+/** A recording made by Google itself, the first one with number 1. */
+export function nativeVideoKey(place: RecordingPlace & { number: number }): string {
+  if (!Number.isSafeInteger(place.number) || place.number < 1)
+    throw new RangeError(`${place.number} is no recording of Google's: they count from 1`)
+  return `${recordingPrefix(place)}native-${place.number}.mp4`
+}
+
 /** Is this the name of a finished video of any revision? */
 export function isVideoKey(place: RecordingPlace, key: string): boolean {
   const prefix = recordingPrefix(place)
