@@ -35,6 +35,10 @@ const SETTINGS = {
     schema: z.enum(['debug', 'info', 'warn', 'error', 'silent']).default('info'),
     about: 'Least level that is logged: debug, info, warn, error, silent',
   },
+  TESTIGO_METRICS_TOKEN: {
+    schema: z.string().trim().min(16, 'must be at least 16 characters long').optional(),
+    about: 'Bearer token with which GET /metrics of the API is read (Prometheus); without it there is none',
+  },
 
   TESTIGO_GOOGLE_KEY_FILE: {
     schema: text.optional(),
@@ -110,6 +114,16 @@ const SETTINGS = {
     schema: seconds(60, 604_800).default(3600),
     about: 'How long a download link works',
   },
+  TESTIGO_S3_LOCK_DAYS: {
+    schema: z.coerce.number().int().min(0).max(36_500).default(0),
+    about:
+      'Days for which nobody can remove a video, its manifest and kept segments, where the bucket has Object Lock; 0: only its own default',
+  },
+  TESTIGO_S3_LOCK_MODE: {
+    schema: z.enum(['COMPLIANCE', 'GOVERNANCE']).default('GOVERNANCE'),
+    about:
+      'How strictly: COMPLIANCE binds the owner of the account too, GOVERNANCE all but those with a special permission',
+  },
   TESTIGO_KEEP_SEGMENTS: {
     schema: onOff('on'),
     about: "Keep the segments' own objects after the video is available: on or off",
@@ -132,6 +146,11 @@ const SETTINGS = {
       .default(Math.max(1, Math.floor(cpus().length / 2))),
     about: 'Meetings one recorder records at once',
     shownDefault: 'cores ÷ 2, at least 1',
+  },
+  TESTIGO_ADMISSION: {
+    schema: z.enum(['load', 'slots']).default('load'),
+    about:
+      'What decides whether a recorder takes one more meeting: load (slots and the measured load of the machine) or slots alone',
   },
   TESTIGO_RECORDER_HOST: {
     schema: z
@@ -319,7 +338,7 @@ function shape(v: Values) {
     databaseUrl: v.DATABASE_URL,
     dataDir: v.TESTIGO_DATA_DIR,
     logLevel: v.TESTIGO_LOG_LEVEL,
-    api: { host: v.TESTIGO_HOST, port: v.PORT },
+    api: { host: v.TESTIGO_HOST, port: v.PORT, metricsToken: v.TESTIGO_METRICS_TOKEN },
     google: {
       keyFile: v.TESTIGO_GOOGLE_KEY_FILE,
       serviceAccount: v.TESTIGO_GOOGLE_SERVICE_ACCOUNT,
@@ -343,6 +362,8 @@ function shape(v: Values) {
       publicEndpoint: v.TESTIGO_S3_PUBLIC_ENDPOINT ?? v.TESTIGO_S3_ENDPOINT,
       prefix: v.TESTIGO_S3_PREFIX,
       linkSeconds: v.TESTIGO_S3_LINK_SECONDS,
+      lockDays: v.TESTIGO_S3_LOCK_DAYS,
+      lockMode: v.TESTIGO_S3_LOCK_MODE,
       keepSegments: v.TESTIGO_KEEP_SEGMENTS,
       uploadTimeoutMs: v.TESTIGO_UPLOAD_TIMEOUT_SECONDS * 1000,
       region: v.AWS_REGION,
@@ -352,6 +373,7 @@ function shape(v: Values) {
     },
     recorder: {
       host: v.TESTIGO_RECORDER_HOST ?? hostname(),
+      admission: v.TESTIGO_ADMISSION,
       drainMs: v.TESTIGO_DRAIN_SECONDS * 1000,
       spoolBytes: v.TESTIGO_SPOOL_MB * 1_000_000,
       slots: v.TESTIGO_RECORDER_SLOTS,
