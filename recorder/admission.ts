@@ -74,6 +74,13 @@ export function expectedCores({
 /** Chromium with a call of some people, and our child. */
 export const EXPECTED_BYTES = 900_000_000
 
+/** A machine that is asked nothing: slots alone decide. */
+export const UNMEASURED: MachineLoad = {
+  cores: Number.POSITIVE_INFINITY,
+  busyCores: null,
+  freeBytes: Number.POSITIVE_INFINITY,
+}
+
 const SAMPLE_EVERY_MS = 2_000
 const SAMPLES_KEPT = 5
 

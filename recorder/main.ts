@@ -8,7 +8,7 @@ import { openJobs } from '../db/jobs.ts'
 import { createGoogle } from '../google/google.ts'
 import { createLog, type Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
-import { EXPECTED_BYTES, expectedCores, mayBegin, watchLoad } from './admission.ts'
+import { EXPECTED_BYTES, expectedCores, mayBegin, UNMEASURED, watchLoad } from './admission.ts'
 import { copyToDrive } from './copy-to-drive.ts'
 import { finishRecording } from './finish-recording.ts'
 import { sweep } from './sweep.ts'
@@ -42,7 +42,9 @@ async function main(config: Config): Promise<void> {
     coresOfOne: expectedCores(config.recorder),
     bytesOfOne: EXPECTED_BYTES,
   }
-  const visits = createVisits(deps, running => mayBegin(load.now(), running, limits))
+  const visits = createVisits(deps, running =>
+    mayBegin(config.recorder.admission === 'load' ? load.now() : UNMEASURED, running, limits),
+  )
   const watching = Promise.all([
     load.over,
     visits.takeUntil(draining.signal),

@@ -49,7 +49,8 @@ export async function startService(
   const stop = () => {
     stopping ??= (async () => {
       if (child.exitCode === null && child.signalCode === null) {
-        child.kill('SIGTERM')
+        // As a person's Ctrl-C: a recorder that gets SIGTERM would wait for another one to take its calls over.
+        child.kill('SIGINT')
         const limit = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS)
         await exited
         clearTimeout(limit)

@@ -1,4 +1,4 @@
-import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
 
@@ -14,6 +14,8 @@ export interface StageRecorder extends AsyncDisposable {
   runs(): boolean
   /** Starts it again with the disk it has, when it is not running. */
   start(): Promise<void>
+  /** Ends it in order, leaving its calls at once (SIGINT), and waits for its end. */
+  stop(): Promise<void>
   /** Its disk is lost with everything on it. */
   loseDisk(): Promise<void>
   /** Steps its wall clock, in milliseconds ahead of the real one. */
@@ -34,7 +36,7 @@ const STEPPED_CLOCK = new URL('../stepped-clock.ts', import.meta.url).href
 /** Starts a recorder and waits until it takes jobs. */
 export async function startStageRecorder(options: StageRecorderOptions): Promise<StageRecorder> {
   const { name, dataDir, onOutput, diskBytes } = options
-  await mkdir(dataDir, { recursive: true })
+  await mkdir(dirname(dataDir), { recursive: true })
   const clockFile = join(dirname(dataDir), `${name}.clock`)
   await writeFile(clockFile, '0')
   const env = {
@@ -46,6 +48,7 @@ export async function startStageRecorder(options: StageRecorderOptions): Promise
   }
   let alive = false
   const begin = async () => {
+    await mkdir(dataDir, { recursive: true })
     const service = await startService('recorder/main.ts', env, {
       ready: /recorder .* is ready/,
       ...(onOutput ? { onOutput } : {}),
@@ -65,14 +68,35 @@ export async function startStageRecorder(options: StageRecorderOptions): Promise
     async start() {
       if (!alive) recorder.process = await begin()
     },
-    loseDisk: () => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }),
-    setClockAhead: ms => writeFile(clockFile, String(ms)),
-    async [Symbol.asyncDispose]() {
+    async stop() {
       await recorder.process.stop()
       alive = false
     },
+    loseDisk: () => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }),
+    setClockAhead: ms => writeFile(clockFile, String(ms)),
+    async [Symbol.asyncDispose]() {
+      await recorder.stop()
+      // A recorder that was killed leaves its children behind, as it should; not so the stage.
+      for (const pid of await processesOn(dataDir)) process.kill(pid, 'SIGKILL')
+    },
   }
   return recorder
+}
+
+/** Processes that were started with this data folder, whoever their parent is by now. */
+async function processesOn(dataDir: string): Promise<number[]> {
+  const found: number[] = []
+  for (const name of await readdir('/proc')) {
+    if (!/^\d+$/.test(name)) continue
+    const environment = await readFile(`/proc/${name}/environ`, 'utf8').catch(goneOrForeign)
+    if (environment.split('\0').includes(`TESTIGO_DATA_DIR=${dataDir}`)) found.push(Number(name))
+  }
+  return found
+}
+
+function goneOrForeign(error: NodeJS.ErrnoException): string {
+  if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(error.code ?? '')) return ''
+  throw error
 }
 
 /** A mount namespace of its own with a small tmpfs at the data folder; root's, or that of a user namespace. */

@@ -8,6 +8,7 @@ import { type Database, openDatabase } from '../../db/connect.ts'
 import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 import type { Meeting as SimulatedCall } from '../meet-web/meeting.ts'
+import { signInProfile } from '../sign-in.ts'
 import { type Calls, type Sandbox, startSandbox } from '../start.ts'
 import { type StageDatabase, startStageDatabase } from './stage-database.ts'
 import { type StageRecorder, startStageRecorder } from './stage-recorder.ts'
@@ -50,8 +51,12 @@ export interface Stage extends AsyncDisposable {
   }): Promise<StageRecorder>
   /** Calls the API with the organisation's key; throws when it answers with a problem. */
   ask<Answer>(path: string, request?: { method?: string; body?: object }): Promise<Answer>
-  /** Posts a meeting that begins now and ends in `endsInSeconds`; its title chooses the call. */
-  post(title: string, endsInSeconds: number): Promise<MeetingAnswer>
+  /** Posts a meeting that begins now or in `startsInSeconds` and ends in `endsInSeconds`; its title chooses the call. */
+  post(
+    title: string,
+    endsInSeconds: number,
+    more?: { startsInSeconds?: number; redundancy?: 1 | 2 },
+  ): Promise<MeetingAnswer>
   call(meeting: MeetingAnswer): SimulatedCall
   recording(meeting: MeetingAnswer): Promise<RecordingAnswer>
   /** Looks until the recording is so, and gives it. */
@@ -87,6 +92,10 @@ export interface StageOptions {
   env?: Record<string, string>
   /** Host names of the recorders; one of them when absent. */
   recorders?: readonly string[]
+  /** Pictures of the people in the calls; small ones when absent. */
+  people?: { fps: number; tileSize: { width: number; height: number } }
+  /** A second signed-in account for meetings with two recorders. */
+  secondBot?: boolean
   /** Takes what the services print; standard error when absent. */
   onOutput?: (text: string) => void
 }
@@ -104,6 +113,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       calls: options.calls,
       fps: 15,
       tileSize: { width: 320, height: 180 },
+      ...options.people,
     }),
   )
   const s3 = new URL(sandbox.s3.endpoint)
@@ -111,6 +121,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const env = {
     ...ordinaryEnvironment(),
     ...sandbox.env,
+    ...(options.secondBot ? await signInSecondBot(sandbox, dir) : {}),
     ...SMALL,
     ...options.env,
     TESTIGO_S3_ENDPOINT: s3Wire.url,
@@ -155,15 +166,16 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       if (!answer.ok) throw new Error(`${method} ${path} answers ${answer.status}: ${text}`)
       return (text === '' ? undefined : JSON.parse(text)) as Answer
     },
-    post: (title, endsInSeconds) =>
+    post: (title, endsInSeconds, { startsInSeconds = -1, redundancy } = {}) =>
       stage.ask<MeetingAnswer>('/v1/meetings', {
         method: 'POST',
         body: {
           topic: title,
-          start: new Date(Date.now() - 1_000).toISOString(),
+          start: new Date(Date.now() + startsInSeconds * 1000).toISOString(),
           end: new Date(Date.now() + endsInSeconds * 1000).toISOString(),
           timeZone: 'America/Bogota',
           participants: [{ email: 'ana.torres@clinica.example', name: 'Ana Torres', role: 'host' }],
+          ...(redundancy ? { redundancy } : {}),
         },
       }),
     call(meeting) {
@@ -194,6 +206,13 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       return closed
     },
   })
+}
+
+async function signInSecondBot(sandbox: Sandbox, dir: string): Promise<Record<string, string>> {
+  const profileDir = join(dir, 'second-bot-profile')
+  const bot = { email: 'testigo2@clinica.example', name: 'Testigo 2 (grabación)' }
+  await signInProfile({ profileDir, ...bot, chromiumArgs: sandbox.meetWeb.chromiumArgs })
+  return { TESTIGO_SECOND_BOT_EMAIL: bot.email, TESTIGO_SECOND_BOT_PROFILE: profileDir }
 }
 
 function ordinaryEnvironment(): Record<string, string | undefined> {
