@@ -2,9 +2,9 @@
 import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import { type Ground, openGround } from './faults/ground.ts'
+import { playRows } from './faults/play.ts'
 import { markdownTable, personLine } from './faults/print.ts'
-import { broken, judge, type Line, type Row } from './faults/row.ts'
+import type { Row } from './faults/row.ts'
 import { ROWS } from './faults/table.ts'
 
 const USAGE = `npm run faults -- [options]
@@ -56,61 +56,24 @@ function readOptions(
   return { rows, json, full, atOnce: Math.min(atOnce, rows.length), log, list, markdown, figures }
 }
 
-async function playAll(
-  { rows, full, atOnce, log }: Options,
-  tell: (row: Row, line: Line) => void,
-): Promise<boolean> {
+async function play({ rows, json, full, atOnce, log }: Options): Promise<boolean> {
   const output = log === undefined ? undefined : createWriteStream(log, { flags: 'a' })
   const onOutput = (text: string) => output?.write(text)
-  const waiting = [...rows]
-  let allOk = true
-  const play = async () => {
-    let ground: Ground | undefined
-    try {
-      for (let row = waiting.shift(); row; row = waiting.shift()) {
-        onOutput(`\n===== ${row.name}\n`)
-        ground ??= await openGround({ full, onOutput })
-        const line = await playRow(row, ground)
-        tell(row, line)
-        allOk &&= line.ok
-        if (line.ok) continue
-        // What a failed row leaves behind must not disturb the next one.
-        await ground[Symbol.asyncDispose]()
-        ground = undefined
-      }
-    } finally {
-      await ground?.[Symbol.asyncDispose]()
-    }
-  }
-  await Promise.all(Array.from({ length: atOnce }, play))
+  const stop = new AbortController()
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
+  const ok = await playRows(rows, { full, atOnce, onOutput, signal: stop.signal }, (row, line) =>
+    process.stdout.write(json ? `${JSON.stringify(line)}\n` : personLine(row, line)),
+  )
   output?.end()
-  return allOk
-}
-
-async function playRow(row: Row, ground: Ground): Promise<Line> {
-  const startedAt = performance.now()
-  const took = () => Math.round((performance.now() - startedAt) / 100) / 10
-  try {
-    const seen = await row.run(ground)
-    return judge(row, seen, took())
-  } catch (error) {
-    return broken(row, error, took())
-  } finally {
-    await ground.mend()
-  }
+  return ok
 }
 
 async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2))
-  const { list, markdown, figures, json } = options
+  const { list, markdown, figures } = options
   if (list) process.stdout.write(ROWS.map(row => `${row.name.padEnd(28)} ${row.fault}\n`).join(''))
   else if (markdown) process.stdout.write(await markdownTable(ROWS, figures && join(process.cwd(), figures)))
-  else {
-    const ok = await playAll(options, (row, line) =>
-      process.stdout.write(json ? `${JSON.stringify(line)}\n` : personLine(row, line)),
-    )
-    return ok ? 0 : 1
-  }
+  else return (await play(options)) ? 0 : 1
   return 0
 }
 

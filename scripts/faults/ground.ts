@@ -2,6 +2,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { openStage, type Stage } from '../../sandbox/journeys/stage.ts'
+import type { StageRecorder } from '../../sandbox/journeys/stage-recorder.ts'
 import type { Calls } from '../../sandbox/start.ts'
 
 /** Where rows are played: the whole of Testigo, two recorders on machines of their own, the world around them. */
@@ -13,6 +14,8 @@ export interface Ground extends AsyncDisposable {
   dir: string
   /** Chooses what the next meeting of that title is like. */
   plan(title: string, calls: Calls): void
+  /** The recorder that carries out an attempt. */
+  recorderOf(attempt: { recorder: string }): StageRecorder
   /** Everything that a row may have broken is whole again: wires, servers, clocks, recorders. */
   mend(): Promise<void>
 }
@@ -38,12 +41,15 @@ export async function openGround(options: {
     await openStage({
       calls: title => ({ participants: PEOPLE, ...plans.get(title) }),
       recorders: HOSTS,
+      secondBot: true,
       onOutput: options.onOutput,
       env: {
         TESTIGO_RECORDER_SLOTS: '3',
         TESTIGO_NOBODY_CAME_SECONDS: '60',
         TESTIGO_EVERYONE_LEFT_SECONDS: '30',
         TESTIGO_ONLY_BOTS_SECONDS: '30',
+        // So that a Google that hangs is given up soon.
+        TESTIGO_GOOGLE_TIMEOUT_SECONDS: '8',
         TESTIGO_LOG_LEVEL: 'info',
       },
     }),
@@ -54,6 +60,12 @@ export async function openGround(options: {
     dir,
     full: options.full,
     plan: (title, calls) => plans.set(title, calls),
+    recorderOf({ recorder }) {
+      const host = recorder.replace(/:\d+$/, '')
+      const found = stage.recorders.find(one => one.name === host)
+      if (!found) throw new Error(`no recorder is called ${host}`)
+      return found
+    },
     async mend() {
       stage.sandbox.google.faults.clear()
       await stage.s3Wire.set('pass')
@@ -63,6 +75,10 @@ export async function openGround(options: {
         await recorder.start()
       }
     },
-    [Symbol.asyncDispose]: () => held.disposeAsync(),
+    [Symbol.asyncDispose]() {
+      // Recorders that are told to stop stay in their calls: nobody may be left in one.
+      for (const call of stage.sandbox.meetWeb.meetings) call.end()
+      return held.disposeAsync()
+    },
   }
 }

@@ -43,6 +43,8 @@ export interface Expected {
   endings?: readonly string[]
   /** How the attempts must have ended, first to last; not looked at when absent. */
   attempts?: readonly (string | readonly string[])[]
+  /** From when on pictures could have been recorded; the bot's first entry when absent. */
+  fromMs?: number
   /** What the recording must give as the reason of its gap, if it has one. */
   reasons?: readonly string[]
   limitMs?: number
@@ -57,24 +59,33 @@ const BEFORE_FAULT_MS = 6_000
 const EDGE_MS = 2_500
 const LEAST_HEARD = 0.8
 const MOST_REPEATED_MS = 400
+const MOST_CLOCK_ERROR_MS = 8_000
 
 /** Posts a meeting that is on now and waits until it has been recorded for some seconds. */
 export async function recordedCall(
   ground: Ground,
   title: string,
-  { calls = {}, beforeFaultMs = BEFORE_FAULT_MS }: { calls?: Calls; beforeFaultMs?: number } = {},
+  { beforeFaultMs = BEFORE_FAULT_MS, ...more }: { calls?: Calls; beforeFaultMs?: number } = {},
 ): Promise<OneCall> {
-  const one = await postCall(ground, title, calls)
+  const one = await postCall(ground, title, more)
   await one.recordsAgain(0)
   await one.goesOn(beforeFaultMs)
   return one
 }
 
-/** Posts a meeting that is on now. */
-export async function postCall(ground: Ground, title: string, calls: Calls = {}): Promise<OneCall> {
-  const { stage } = ground
+/** Posts a meeting that is on now, or begins soon. */
+export async function postCall(
+  ground: Ground,
+  title: string,
+  { calls = {}, ...more }: { calls?: Calls; startsInSeconds?: number; redundancy?: 1 | 2 } = {},
+): Promise<OneCall> {
   ground.plan(title, calls)
-  const meeting = await stage.post(title, 3_600)
+  return followCall(ground, title, await ground.stage.post(title, 3_600, more))
+}
+
+/** Takes up a meeting that has been posted. */
+export async function followCall(ground: Ground, title: string, meeting: MeetingAnswer): Promise<OneCall> {
+  const { stage } = ground
   const call = stage.call(meeting)
   const [row] = await stage.db
     .select({ id: recordings.id })
@@ -84,15 +95,6 @@ export async function postCall(ground: Ground, title: string, calls: Calls = {})
   let endedAtMs = 0
   const all = () =>
     stage.db.select().from(attempts).where(eq(attempts.recordingId, row.id)).orderBy(asc(attempts.number))
-  const until = async <T>(what: string, limitMs: number, look: () => Promise<T | undefined>): Promise<T> => {
-    const startedAt = performance.now()
-    for (;;) {
-      const found = await look()
-      if (found !== undefined) return found
-      if (performance.now() - startedAt > limitMs) throw new TimedOut(`${title}: ${what}`, limitMs)
-      await systemClock.sleep(LOOK_MS)
-    }
-  }
   return {
     meeting,
     call,
@@ -103,7 +105,7 @@ export async function postCall(ground: Ground, title: string, calls: Calls = {})
       return found
     },
     recordsAgain: (after, limitMs = RECORDING_LIMIT_MS) =>
-      until('recording', limitMs, async () =>
+      until(`${title}: recording`, limitMs, async () =>
         (await all()).find(attempt => attempt.number > after && attempt.admittedAt && !attempt.endedAt),
       ),
     goesOn: ms => systemClock.sleep(ms),
@@ -127,6 +129,21 @@ export async function postCall(ground: Ground, title: string, calls: Calls = {})
   }
 }
 
+/** Looks until there is something to give. */
+export async function until<T>(
+  what: string,
+  limitMs: number,
+  look: () => Promise<T | undefined>,
+): Promise<T> {
+  const startedAt = performance.now()
+  for (;;) {
+    const found = await look()
+    if (found !== undefined) return found
+    if (performance.now() - startedAt > limitMs) throw new TimedOut(what, limitMs)
+    await systemClock.sleep(LOOK_MS)
+  }
+}
+
 interface Facts {
   recording: RecordingAnswer
   attempts: AttemptRow[]
@@ -144,15 +161,16 @@ function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expec
   if (expected.attempts && !sameEndings(endings, expected.attempts))
     why.push(`its attempts ended with ${endings.join(', ')}, not ${expected.attempts.flat().join(', ')}`)
   const base = { ending, status: recording.status, attempts: endings, gaps: facts.gaps, why }
+  if (recording.drive.status !== 'uploaded') why.push(`its copy in Drive is "${recording.drive.status}"`)
   if (!report) {
     why.push('there is no file')
     const lost = seconds(facts.endedAtMs - facts.joinedAtMs)
     return { ...base, lostSeconds: lost, recoverySeconds: lost }
   }
   const near = facts.joinedAtMs
-  const whole = { fromMs: facts.joinedAtMs, toMs: facts.endedAtMs }
+  const whole = { fromMs: expected.fromMs ?? facts.joinedAtMs, toMs: facts.endedAtMs }
   const stretches = coveredTimes(report, near)
-  const holes = holesIn(whole, stretches).filter(hole => !isEdge(hole, whole))
+  const holes = holesIn(whole, stretches).filter(hole => !isEdge(hole, whole, expected))
   const measured = measureHoles(holes, expected)
   if (
     measured.recoverySeconds > 0 &&
@@ -161,14 +179,27 @@ function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expec
     why.push(`no gap of it is explained by ${expected.reasons?.join(' or ') ?? 'anything'}`)
   if (heardShare(report, stretches, near) < LEAST_HEARD)
     why.push(`only ${Math.round(heardShare(report, stretches, near) * 100)} % of the beeps are heard`)
+  why.push(...clockTimes(facts))
   const repeatMs = longestRepeatMs(report)
   if (repeatMs > MOST_REPEATED_MS) why.push(`${repeatMs} ms are in the file twice`)
   return { ...base, ...measured }
 }
 
+/** Are the times that the recording states those of the real clock? */
+function clockTimes({ recording, joinedAtMs, endedAtMs }: Facts): string[] {
+  const off = (what: string, stated: string | null, realMs: number) => {
+    const aheadMs = Date.parse(stated ?? '') - realMs
+    return Math.abs(aheadMs) <= MOST_CLOCK_ERROR_MS
+      ? []
+      : [`it says that it ${what} at ${stated}, ${seconds(aheadMs)} s from the real time`]
+  }
+  return [...off('began', recording.startedAt, joinedAtMs), ...off('ended', recording.endedAt, endedAtMs)]
+}
+
 /** The bot needs a moment to begin, and the last pictures are still on their way when the call ends. */
-const isEdge = (hole: Stretch, whole: Stretch) =>
-  (hole.fromMs === whole.fromMs || hole.toMs === whole.toMs) && hole.toMs - hole.fromMs <= EDGE_MS
+const isEdge = (hole: Stretch, whole: Stretch, { fromMs }: Expected) =>
+  ((hole.fromMs === whole.fromMs && fromMs === undefined) || hole.toMs === whole.toMs) &&
+  hole.toMs - hole.fromMs <= EDGE_MS
 
 function measureHoles(
   holes: readonly Stretch[],

@@ -1,5 +1,7 @@
 import type { Ground } from './ground.ts'
 
+const GOOD = ['available', 'partial']
+
 /** One fault of the table: how it is caused, and what must be left of the recording. */
 export interface Row {
   /** For `--only`. */
@@ -54,7 +56,8 @@ export function judge(row: Row, seen: Seen, tookSeconds: number): Line {
     why.push(
       `recording again took ${seen.recoverySeconds} s, at most ${row.mostRecoverySeconds} s are allowed`,
     )
-  if (!['available', 'partial'].includes(seen.status)) why.push(`the recording ended as "${seen.status}"`)
+  if (!seen.status.split(', ').every(status => GOOD.includes(status)))
+    why.push(`the recording ended as "${seen.status}"`)
   const { why: _, ...facts } = seen
   return { fault: row.name, ok: why.length === 0, ...facts, ...(why.length > 0 ? { why } : {}), tookSeconds }
 }
@@ -70,5 +73,19 @@ export function broken(row: Row, error: unknown, tookSeconds: number): Line {
     ending: undefined,
     why: [why],
     tookSeconds,
+  }
+}
+
+/** Several calls of one row as one: the worst of each. */
+export function together(all: readonly Seen[]): Seen {
+  const words = (of: (seen: Seen) => string) => [...new Set(all.map(of))].join(', ')
+  return {
+    lostSeconds: Math.max(...all.map(seen => seen.lostSeconds)),
+    recoverySeconds: Math.max(...all.map(seen => seen.recoverySeconds)),
+    ending: words(seen => seen.ending),
+    status: all.find(seen => !GOOD.includes(seen.status))?.status ?? words(seen => seen.status),
+    attempts: all.flatMap(seen => seen.attempts),
+    gaps: all.flatMap(seen => seen.gaps),
+    why: all.flatMap(seen => seen.why),
   }
 }

@@ -39,9 +39,17 @@ export const encoderOf = (childPid: number) =>
 
 /** Sends a signal to a process and to all that descend from it, the root first. Those that are gone are left out. */
 export async function signalTree(rootPid: number, signal: NodeJS.Signals): Promise<number[]> {
-  const pids = (await listProcessTree(rootPid)).map(({ pid }) => pid)
-  for (const pid of pids) signalOne(pid, signal)
-  return pids
+  // Stopped first, the root before all: what is killed one by one would start others in between.
+  for (let known = 0; ; ) {
+    const pids = (await listProcessTree(rootPid)).map(({ pid }) => pid)
+    signalAll(pids, 'SIGSTOP')
+    if (pids.length > known) {
+      known = pids.length
+      continue
+    }
+    if (signal !== 'SIGSTOP') signalAll(pids, signal)
+    return pids
+  }
 }
 
 /** Sends a signal to these processes, as far as they are still there. */
@@ -55,6 +63,11 @@ function signalOne(pid: number, signal: NodeJS.Signals): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
+}
+
+/** Does a process still run? One that has ended and was not waited for does not. */
+export async function isRunning(pid: number): Promise<boolean> {
+  return (await listProcessTree(pid)).length > 0
 }
 
 async function findBelow(rootPid: number, what: string, is: (words: string[]) => boolean): Promise<number> {

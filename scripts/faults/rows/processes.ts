@@ -64,4 +64,12 @@ export const processRows: Row[] = [
     victims: async child => [await encoderOf(child)],
     ending: 'capture_failed',
   }),
+  killed({
+    name: 'sigkill-child',
+    fault: "SIGKILL the recording's own process",
+    happens:
+      'Its recorder sees it die, ends the browser it left behind, takes up the pieces on the disk, and joins again.',
+    victims: async child => [child],
+    ending: 'recorder_died',
+  }),
 ]

@@ -1,0 +1,76 @@
+import { withTimeout } from '../../clock.ts'
+import { type Ground, openGround } from './ground.ts'
+import { broken, judge, type Line, type Row } from './row.ts'
+
+export interface PlayOptions {
+  /** The durations that the table names. */
+  full: boolean
+  /** How many rows at the same time, each on a ground of its own. */
+  atOnce: number
+  /** Takes what the services print. */
+  onOutput: (text: string) => void
+  /** Aborted when it must end early: everything started is ended first. */
+  signal: AbortSignal
+}
+
+const ROW_LIMIT_MS = 240_000
+const FULL_ROW_LIMIT_MS = 1_200_000
+
+/**
+ * Plays rows until none is left, and tells each outcome as it comes.
+ * @returns whether all were as they should be
+ */
+export async function playRows(
+  rows: readonly Row[],
+  options: PlayOptions,
+  tell: (row: Row, line: Line) => void,
+): Promise<boolean> {
+  const { full, atOnce, onOutput, signal } = options
+  const waiting = [...rows]
+  let allOk = true
+  const playOn = async () => {
+    let ground: Ground | undefined
+    const leave = async () => {
+      const left = ground
+      ground = undefined
+      await left?.[Symbol.asyncDispose]()
+    }
+    try {
+      for (let row = waiting.shift(); row && !signal.aborted; row = waiting.shift()) {
+        ground ??= await openGround({ full, onOutput })
+        onOutput(`\n===== ${row.name}\n`)
+        const line = await playRow(row, ground, signal)
+        tell(row, line)
+        allOk &&= line.ok
+        // What a failed row leaves behind must not disturb the next one.
+        if (!line.ok) await leave()
+      }
+    } finally {
+      await leave()
+    }
+  }
+  await Promise.all(Array.from({ length: atOnce }, playOn))
+  return allOk && !signal.aborted
+}
+
+async function playRow(row: Row, ground: Ground, signal: AbortSignal): Promise<Line> {
+  const startedAt = performance.now()
+  const took = () => Math.round((performance.now() - startedAt) / 100) / 10
+  const limitMs = ground.full ? FULL_ROW_LIMIT_MS : ROW_LIMIT_MS
+  try {
+    const work = withTimeout(row.run(ground), limitMs, row.name)
+    const line = judge(row, await Promise.race([work, untilAborted(signal)]), took())
+    await ground.mend()
+    return line
+  } catch (error) {
+    return broken(row, error, took())
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const tell = () => reject(new Error('the command was told to stop'))
+    if (signal.aborted) tell()
+    else signal.addEventListener('abort', tell, { once: true })
+  })
+}
