@@ -1,4 +1,4 @@
-import { type RequestHandler, Router } from 'express'
+import { Router } from 'express'
 import { z } from 'zod'
 import { listAttempts, listMeetings, listPresences, showMeeting, showRecording } from '../db/meeting-view.ts'
 import { listInvited } from '../db/meetings.ts'
@@ -13,7 +13,7 @@ import {
   viewOf,
   withdrawMeeting,
 } from './meetings.ts'
-import { Problem } from './problem.ts'
+import { onlyMethods } from './only-methods.ts'
 import { readBody, readQuery } from './read-input.ts'
 import { type RecordingLink, videoFileName } from './recording-link.ts'
 import { listedMeeting, participantsView, recordingView } from './views.ts'
@@ -33,13 +33,14 @@ export function meetingsRoutes(deps: RouteDeps): Router {
       const { organizationId } = ownerOf(response)
       const query = readQuery(listQuerySchema, request.query)
       const { limit, cursor, status, ...filter } = query
-      const after = cursor === undefined ? undefined : readCursor(cursor)
+      const place = cursor === undefined ? undefined : readCursor(cursor)
+      const after = place && { startsAt: place.at, id: place.id }
       const rows = await listMeetings(db, organizationId, { ...filter, statuses: status, after }, limit + 1)
       const items = rows.slice(0, limit)
       const last = rows.length > limit ? items.at(-1) : undefined
       response.json({
         items: items.map(listedMeeting),
-        nextCursor: last ? writeCursor(last.meeting) : null,
+        nextCursor: last ? writeCursor({ at: last.meeting.startsAt, id: last.meeting.id }) : null,
       })
     })
     .post(async (request, response) => {
@@ -94,15 +95,6 @@ export function meetingsRoutes(deps: RouteDeps): Router {
     .all(onlyMethods('GET'))
 
   return router
-}
-
-function onlyMethods(...methods: string[]): RequestHandler {
-  const Allow = methods.join(', ')
-  return request => {
-    throw new Problem('method_not_allowed', `${request.method} does not work here. Use ${Allow}.`, {
-      headers: { Allow },
-    })
-  }
 }
 
 function meetingIdOf(request: { params: Record<string, unknown> }): string {

@@ -23,7 +23,7 @@ const words = (most: number) =>
     .max(most)
     .refine(hasPlainText, { error: 'must not contain NUL or half characters' })
 
-const dateTime = z.iso
+export const dateTime = z.iso
   .datetime({
     offset: true,
     error:

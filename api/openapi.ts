@@ -1,29 +1,18 @@
 import { z } from 'zod'
-import { createDocument, type ZodOpenApiResponsesObject } from 'zod-openapi'
+import { createDocument } from 'zod-openapi'
 import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
-import { PROBLEMS, type ProblemCode } from './problem.ts'
+import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
+import type { ProblemCode } from './problem.ts'
 import {
   meetingListSchema,
   meetingViewSchema,
   participantsViewSchema,
-  problemSchema,
   recordingViewSchema,
 } from './views.schema.ts'
+import { webhookEvents, webhookPaths } from './webhooks/openapi.ts'
 
-const ALWAYS: ProblemCode[] = [
-  'missing_api_key',
-  'wrong_api_key',
-  'temporarily_unavailable',
-  'internal_error',
-]
 const OF_BODY: ProblemCode[] = [
-  'malformed_json',
-  'body_too_large',
-  'unsupported_media_type',
-  'invalid_request',
-  'missing_field',
-  'unknown_field',
-  'invalid_field',
+  ...OF_ANY_BODY,
   'bad_date_time',
   'end_before_start',
   'end_in_past',
@@ -36,10 +25,6 @@ const OF_BODY: ProblemCode[] = [
 const OF_GOOGLE: ProblemCode[] = ['google_refused', 'google_unavailable']
 
 const path = z.object({ id: z.uuid().meta({ description: "The meeting's id" }) })
-const json = <Schema extends z.ZodType>(description: string, schema: Schema) => ({
-  description,
-  content: { 'application/json': { schema } },
-})
 
 /** The OpenAPI 3.1 document, made from the very schemas that read requests and write answers. */
 export function openApiDocument() {
@@ -141,19 +126,8 @@ export function openApiDocument() {
           responses: { 200: json('The recording', recordingViewSchema), ...refusals('meeting_not_found') },
         },
       },
+      ...webhookPaths(),
     },
+    webhooks: webhookEvents(),
   })
-}
-
-function refusals(...own: ProblemCode[]): ZodOpenApiResponsesObject {
-  const byStatus = Map.groupBy([...ALWAYS, ...own], code => PROBLEMS[code][0])
-  return Object.fromEntries(
-    [...byStatus].map(([status, codes]) => [
-      `${status}`,
-      {
-        description: codes.map(code => `\`${code}\`: ${PROBLEMS[code][1]}`).join('. '),
-        content: { 'application/problem+json': { schema: problemSchema } },
-      },
-    ]),
-  )
 }

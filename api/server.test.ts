@@ -81,12 +81,21 @@ describe('the documents', () => {
     )
     expect(routes.sort()).toEqual([
       'delete /v1/meetings/{id}',
+      'delete /v1/webhooks/{id}',
       'get /v1/meetings',
       'get /v1/meetings/{id}',
       'get /v1/meetings/{id}/participants',
       'get /v1/meetings/{id}/recording',
+      'get /v1/webhooks',
+      'get /v1/webhooks/{id}',
+      'get /v1/webhooks/{id}/deliveries',
       'patch /v1/meetings/{id}',
+      'patch /v1/webhooks/{id}',
       'post /v1/meetings',
+      'post /v1/webhooks',
+      'post /v1/webhooks/{id}/deliveries/{deliveryId}/redeliver',
+      'post /v1/webhooks/{id}/rotate-secret',
+      'post /v1/webhooks/{id}/test',
     ])
     expect(body.paths['/v1/meetings'].post.responses['409'].description).toContain('external_id_taken')
     expect(body.components.schemas.NewMeeting.required).toEqual(['topic', 'start', 'end'])

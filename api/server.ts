@@ -8,12 +8,16 @@ import { meetingsRoutes, type RouteDeps } from './meetings.routes.ts'
 import { Problem, problemDocument } from './problem.ts'
 import { recordRequests } from './request-record.ts'
 import { toProblem } from './to-problem.ts'
+import { webhooksRoutes } from './webhooks/routes.ts'
+import type { Vault } from './webhooks/vault.ts'
 
 // 200 people with names and addresses and full custom fields fit several times.
 const BODY_LIMIT_BYTES = 256 * 1024
 
 /** The HTTP application, not yet listening. */
-export function createServer(deps: RouteDeps & { log: Log }): Express {
+export function createServer(
+  deps: RouteDeps & { log: Log; vault: Vault; allowPrivateWebhooks: boolean },
+): Express {
   const app = express()
   app.disable('x-powered-by')
   app.set('query parser', 'simple')
@@ -40,6 +44,7 @@ export function createServer(deps: RouteDeps & { log: Log }): Express {
     express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }),
   )
   app.use('/v1/meetings', meetingsRoutes(deps))
+  app.use('/v1/webhooks', webhooksRoutes({ ...deps, allowPrivate: deps.allowPrivateWebhooks }))
   app.use(request => {
     throw new Problem('route_not_found', `There is nothing at ${request.path}. See /docs.`)
   })

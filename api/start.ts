@@ -12,6 +12,9 @@ import { createStore } from '../storage/s3.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createRecordingLink } from './recording-link.ts'
 import { createServer } from './server.ts'
+import { systemResolve } from './webhooks/destination.ts'
+import { startDispatcher } from './webhooks/dispatcher.ts'
+import { openVault } from './webhooks/vault.ts'
 
 export interface RunningApi extends AsyncDisposable {
   /** Where it listens, e.g. `http://127.0.0.1:8080`. */
@@ -61,6 +64,7 @@ export async function startApi(
     log,
   })
   opened.defer(() => provisioning.close(CLOSE_LIMIT_MS))
+  const vault = openVault({ key: config.encryptionKey, dataDir: config.dataDir, log })
   const app = createServer({
     db: database.db,
     jobs,
@@ -71,7 +75,19 @@ export async function startApi(
     hasSecondBot: config.google.secondBotEmail !== undefined || config.bot.guest,
     googleLimitMs: config.google.timeoutMs + BEYOND_GOOGLE_MS,
     recordingLink: createRecordingLink(store, { linkSeconds: config.storage.linkSeconds, clock }),
+    vault,
+    allowPrivateWebhooks: config.webhooks.allowPrivate,
   })
+  const dispatcher = await startDispatcher({
+    db: database.db,
+    databaseUrl,
+    vault,
+    settings: config.webhooks,
+    resolve: systemResolve,
+    clock,
+    log,
+  })
+  opened.defer(() => dispatcher.close(CLOSE_LIMIT_MS))
   const server = createHttpServer(app)
   await listen(server, config.api)
   opened.defer(() => stopListening(server))

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -54,6 +55,8 @@ export async function openTestWorld(google: GoogleAt, googleTimeoutSeconds = 10)
     DATABASE_URL: server.url,
     PORT: '0',
     TESTIGO_LOG_LEVEL: 'silent',
+    TESTIGO_ENCRYPTION_KEY: randomBytes(32).toString('base64'),
+    TESTIGO_WEBHOOK_ALLOW_PRIVATE: 'on',
     TESTIGO_GOOGLE_KEY_FILE: keyFile,
     TESTIGO_GOOGLE_ORGANIZER: 'agenda@clinica.example',
     TESTIGO_GOOGLE_TOKEN_URL: google.baseUrls.token,

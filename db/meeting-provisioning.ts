@@ -9,6 +9,7 @@ import {
 } from './meetings.ts'
 import { meetings, recordings, type SpaceConfiguration } from './schema.ts'
 import type { RecordingStatus } from './states.ts'
+import { announceMeeting } from './webhooks.ts'
 
 /** A meeting as Google has to know it: the row, those invited, and where its recording stands. */
 export interface MeetingToProvision {
@@ -67,7 +68,15 @@ export async function noteProvisioned(
     revision: meeting.revision,
     ...(made && made.space.refusals.length > 0 ? { refusals: made.space.refusals } : {}),
   })
+  if (made) await announceMade(tx, meeting, made, by.now)
   return { upToDate: noted.revision === meeting.revision }
+}
+
+// A meeting is told of when it has its link; a link changes when somebody deleted the event in Google.
+async function announceMade(tx: Transaction, before: MeetingRow, made: Provisioned, at: Date): Promise<void> {
+  if (before.joinUrl === null) await announceMeeting(tx, 'meeting.created', before, { at })
+  else if (before.joinUrl !== made.joinUrl)
+    await announceMeeting(tx, 'meeting.updated', before, { at, changed: ['joinUrl'] })
 }
 
 /** Keeps the id of an event that is about to be made in the place of one that somebody deleted in Google. */

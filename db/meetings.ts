@@ -3,6 +3,7 @@ import { and, asc, eq, isNull, notInArray, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import { moveRecording } from './recordings.ts'
 import { meetingEvents, meetings, type Patience, participants, recordings } from './schema.ts'
+import { announceMeeting } from './webhooks.ts'
 
 export type MeetingRow = typeof meetings.$inferSelect
 export type ParticipantRow = typeof participants.$inferSelect
@@ -98,6 +99,9 @@ export async function listInvited(db: Queryable, meetingId: string): Promise<Par
     .orderBy(asc(participants.createdAt), asc(participants.email))
 }
 
+// Where callers know a field by another name.
+const API_NAMES: Record<string, string> = { startsAt: 'start', endsAt: 'end' }
+
 /** Applies a change to a meeting that {@link lockMeeting} holds, and counts its revision up. */
 export async function changeMeeting(
   tx: Transaction,
@@ -127,6 +131,11 @@ export async function changeMeeting(
     await invite(tx, meeting, invited)
   }
   await noteMeetingEvent(tx, meeting, by.actor, 'meeting.changed', { fields: Object.keys(change) })
+  // What changes before anybody was told of the meeting is part of its creation.
+  if (meeting.joinUrl !== null) {
+    const names = Object.keys(change).map(field => API_NAMES[field] ?? field)
+    await announceMeeting(tx, 'meeting.updated', meeting, { at: by.now, changed: names })
+  }
   return changed
 }
 
@@ -146,6 +155,7 @@ export async function cancelMeeting(
     })
     .where(eq(meetings.id, meeting.id))
   await noteMeetingEvent(tx, meeting, by.actor, 'meeting.cancelled')
+  await announceMeeting(tx, 'meeting.cancelled', meeting, { at: by.now })
   const [pending] = await tx
     .select({ id: recordings.id })
     .from(recordings)

@@ -1,0 +1,160 @@
+import { randomUUID } from 'node:crypto'
+import type { Clock } from '../../clock.ts'
+import type { Database, Transaction } from '../../db/connect.ts'
+import { deliverAgain, findDelivery } from '../../db/webhook-deliveries.ts'
+import {
+  changeEndpoint,
+  deleteEndpoint,
+  disableEndpoint,
+  type EndpointRow,
+  enableEndpoint,
+  findEndpoint,
+  insertEndpoint,
+  lockEndpoint,
+  MOST_ENDPOINTS,
+  pingEndpoint,
+} from '../../db/webhook-endpoints.ts'
+import { Problem } from '../problem.ts'
+import type { NewWebhookBody, WebhookChangeBody } from './schema.ts'
+import { firstSecret, rotateSecret } from './secrets.ts'
+import type { Vault } from './vault.ts'
+import type { DeliveryView, WebhookView, WebhookWithSecret } from './views.schema.ts'
+import { deliveryView, webhookView } from './views.ts'
+
+export interface WebhookDeps {
+  db: Database
+  vault: Vault
+  clock: Clock
+}
+
+const HOUR_MS = 3_600_000
+
+/** Makes an endpoint. @throws {Problem} `too_many_webhooks` */
+export async function createWebhook(
+  { db, vault, clock }: WebhookDeps,
+  organizationId: string,
+  { url, description, events }: NewWebhookBody,
+): Promise<WebhookWithSecret> {
+  const now = new Date(clock.now())
+  const id = randomUUID()
+  const { secret, secrets } = await firstSecret(vault, id, now)
+  const row = await db.transaction(tx =>
+    insertEndpoint(tx, { id, organizationId, url, description, eventTypes: events, secrets }),
+  )
+  if (!row)
+    throw new Problem(
+      'too_many_webhooks',
+      `An organisation has at most ${MOST_ENDPOINTS} webhooks. Delete one that is not used any more.`,
+    )
+  return { ...webhookView(row, now), secret }
+}
+
+/** Changes, enables or disables an endpoint. @throws {Problem} `webhook_not_found`, `invalid_request` */
+export async function updateWebhook(
+  { db, clock }: WebhookDeps,
+  organizationId: string,
+  id: string,
+  { status, url, description, events }: WebhookChangeBody,
+): Promise<WebhookView> {
+  const now = new Date(clock.now())
+  const change = {
+    ...(url !== undefined && { url }),
+    ...(description !== undefined && { description }),
+    ...(events !== undefined && { eventTypes: events }),
+  }
+  if (status === undefined && Object.keys(change).length === 0)
+    throw new Problem('invalid_request', 'Name at least one field to change.')
+  return db.transaction(async tx => {
+    let row = await locked(tx, organizationId, id)
+    if (Object.keys(change).length > 0) row = await changeEndpoint(tx, row, change, now)
+    if (status === 'enabled') row = await enableEndpoint(tx, row, now)
+    if (status === 'disabled') row = await disableEndpoint(tx, row, 'by_request', now)
+    return webhookView(row, now)
+  })
+}
+
+/** Removes an endpoint and its log. @throws {Problem} `webhook_not_found` */
+export async function removeWebhook(db: Database, organizationId: string, id: string): Promise<void> {
+  if (!(await deleteEndpoint(db, organizationId, id))) throw noSuchWebhook()
+}
+
+/** Gives an endpoint a new secret; the one before signs beside it for a while. @throws {Problem} `webhook_not_found` */
+export async function rotateWebhookSecret(
+  { db, vault, clock }: WebhookDeps,
+  organizationId: string,
+  id: string,
+  overlapHours: number,
+): Promise<WebhookWithSecret> {
+  const now = new Date(clock.now())
+  return db.transaction(async tx => {
+    const row = await locked(tx, organizationId, id)
+    const { secret, secrets } = await rotateSecret(vault, row, overlapHours * HOUR_MS, now)
+    return { ...webhookView(await changeEndpoint(tx, row, { secrets }, now), now), secret }
+  })
+}
+
+/** Sends a test event to an endpoint. @throws {Problem} `webhook_not_found`, `webhook_disabled` */
+export async function testWebhook(
+  { db, clock }: WebhookDeps,
+  organizationId: string,
+  id: string,
+): Promise<DeliveryView> {
+  const endpoint = await webhookOf(db, organizationId, id)
+  const deliveryId = await pingEndpoint(db, endpoint, new Date(clock.now()))
+  if (deliveryId === undefined) throw disabledWebhook()
+  return deliveryOf(db, { organizationId, endpointId: id }, deliveryId)
+}
+
+/** Posts an event again, whatever became of it. @throws {Problem} `webhook_not_found`, `delivery_not_found`, `webhook_disabled` */
+export async function redeliver(
+  { db }: WebhookDeps,
+  organizationId: string,
+  id: string,
+  deliveryId: string,
+): Promise<DeliveryView> {
+  return db.transaction(async tx => {
+    const endpoint = await locked(tx, organizationId, id)
+    const of = { organizationId, endpointId: id }
+    await deliveryOf(tx, of, deliveryId)
+    if (endpoint.status === 'disabled') throw disabledWebhook()
+    await deliverAgain(tx, deliveryId)
+    return deliveryOf(tx, of, deliveryId)
+  })
+}
+
+/** An organisation's endpoint. @throws {Problem} `webhook_not_found` */
+export async function webhookOf(db: Database, organizationId: string, id: string): Promise<EndpointRow> {
+  const row = await findEndpoint(db, organizationId, id)
+  if (!row) throw noSuchWebhook()
+  return row
+}
+
+/** Also the answer for a webhook of another organisation: whether it exists is not the caller's to know. */
+export function noSuchWebhook(): Problem {
+  return new Problem('webhook_not_found', 'Your organisation has no webhook with this id.')
+}
+
+/** The same for a delivery of another webhook. */
+export function noSuchDelivery(): Problem {
+  return new Problem('delivery_not_found', 'This webhook has no delivery with this id.')
+}
+
+async function locked(tx: Transaction, organizationId: string, id: string): Promise<EndpointRow> {
+  const row = await lockEndpoint(tx, organizationId, id)
+  if (!row) throw noSuchWebhook()
+  return row
+}
+
+async function deliveryOf(
+  db: Parameters<typeof findDelivery>[0],
+  of: Parameters<typeof findDelivery>[1],
+  id: string,
+): Promise<DeliveryView> {
+  const found = await findDelivery(db, of, id)
+  if (!found) throw noSuchDelivery()
+  return deliveryView(found)
+}
+
+function disabledWebhook(): Problem {
+  return new Problem('webhook_disabled', 'Enable the webhook first: PATCH it with {"status": "enabled"}.')
+}
