@@ -9,11 +9,10 @@ export async function checkRecording(
   file: string,
   expected: ContentExpectation,
 ): Promise<{ durationMs: number; checks: ContentChecks }> {
-  const { passed: _, longestStillMs, ...found } = await checkContent(file, expected)
+  const { passed: _, ...found } = await checkContent(file, expected)
   const checks: ContentChecks = {}
   for (const [name, { ok, sentence, ...figures }] of Object.entries(found))
     checks[name] = { ok, detail: sentence, ...finite(figures) }
-  if (checks.black) checks.black.longestStillMs = longestStillMs
   return { durationMs: Math.round(found.duration.durationMs), checks }
 }
 

@@ -3,19 +3,30 @@ import { createReadStream } from 'node:fs'
 import { mkdir, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { pipeline } from 'node:stream/promises'
-import { eq } from 'drizzle-orm'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import { type Attempt, listAttempts } from '../db/attempts.ts'
+import { readAuditHead } from '../db/audit.ts'
 import type { Database } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
-import { findRecording, listSegments, moveRecording, type Recording, type Segment } from '../db/recordings.ts'
-import { recordings } from '../db/schema.ts'
+import { findRecording, listSegments, type Recording, type Segment } from '../db/recordings.ts'
+import type { ContentChecks } from '../db/schema.ts'
 import type { Log } from '../log.ts'
-import { videoKey } from '../storage/object-names.ts'
+import { manifestKey, type RecordingPlace, videoKey } from '../storage/object-names.ts'
 import type { Store } from '../storage/s3.ts'
-import { joinSegments } from './capture/join-segments.ts'
 import { checkRecording } from './check-recording.ts'
+import { expectationOf } from './expect-content.ts'
+import { isLastTry, markFinishFailed } from './give-up-finishing.ts'
+import { type MadeVideo, makeVideo, NoVideo } from './make-video.ts'
+import { buildManifest, canonicalManifest, type Manifest } from './manifest.ts'
+import { proveStored } from './prove-stored.ts'
+import { type FinishedFiles, publishVideo } from './publish-video.ts'
+import { rebuildSegmentRows } from './rebuild-rows.ts'
+import { removeWhatWasReplaced } from './remove-replaced.ts'
+import { placeOnFile } from './timeline.ts'
+
+/** Where the job is, in this order. It may die after any of them and be done again from the beginning. */
+export type FinishStep = 'planned' | 'joined' | 'uploaded' | 'checked' | 'verified' | 'published' | 'cleaned'
 
 export interface FinishDeps {
   config: Config
@@ -24,145 +35,186 @@ export interface FinishDeps {
   store: Store
   clock: Clock
   log: Log
+  /** Told after each step. What it throws ends the job there. */
+  onStep?: (step: FinishStep) => void | Promise<void>
 }
 
-/** A stored segment is not what was recorded. */
-export class SegmentDamaged extends Error {
-  readonly code = 'segment_damaged'
-}
-
-const FETCHES_AT_ONCE = 8
+/** Segments may keep coming while a video is made of those before them. */
+const MOST_STARTS = 20
 
 /**
- * The job `finish-recording`: segments from S3 → one MP4 → checked → S3 → `available`. Needs nothing of the machine that
- * recorded, and may be repeated: until the last step nothing that exists is changed.
+ * The job `finish-recording`: segments from S3 → one MP4 → checked → S3, with a manifest beside it → `available`, or
+ * `partial` when something is missing or wrong. Needs nothing of the machine that recorded, only the rows and the bucket
+ * (rows that are missing are made from the bucket). May be repeated and may be killed at any step: what is published
+ * changes in one transaction, and nothing is removed before that. Segments that come meanwhile start it anew.
  */
 export async function finishRecording(
-  { config, db, jobs, store, clock, log: parentLog }: FinishDeps,
+  parent: FinishDeps,
   recordingId: string,
   signal: AbortSignal,
 ): Promise<void> {
-  const log = parentLog.child({ recording: recordingId })
-  const found = await findRecording(db, { recordingId })
-  if (found?.recording.status !== 'finishing') {
-    log.info({ status: found?.recording.status }, 'nothing to finish')
+  const deps = { ...parent, log: parent.log.child({ recording: recordingId }) }
+  const found = await findRecording(deps.db, { recordingId })
+  if (!found) return
+  const { recording } = found
+  if (recording.status !== 'finishing') {
+    // Killed between publishing and removing: the rest is done now.
+    if (recording.s3Key !== null) await removeWhatWasReplaced(deps, recording, signal)
     return
   }
-  const { recording } = found
-  const workDir = join(config.dataDir, 'work', `finish-${recordingId}`)
+  try {
+    for (let start = 1; start <= MOST_STARTS; start++) {
+      if ((await finishOnce(deps, recording, signal)) === 'published') return
+      deps.log.info({}, 'more segments came meanwhile; the video is made anew')
+    }
+    throw new Error(`segments kept coming for ${MOST_STARTS} videos`)
+  } catch (error) {
+    signal.throwIfAborted()
+    const hopeless = error instanceof NoVideo && error.code === 'no_media'
+    if (!hopeless && !(error instanceof NoVideo && (await isLastTry(deps.db, recordingId)))) throw error
+    await markFinishFailed(deps, recordingId, error)
+  }
+}
+
+async function finishOnce(
+  deps: FinishDeps,
+  recording: Recording,
+  signal: AbortSignal,
+): Promise<'published' | 'segments_came'> {
+  const { config, db, store, clock, log } = deps
+  const step = async (name: FinishStep) => {
+    await deps.onStep?.(name)
+    signal.throwIfAborted()
+  }
+  const workDir = join(config.dataDir, 'work', `finish-${recording.id}`)
   await rm(workDir, { recursive: true, force: true })
   await mkdir(workDir, { recursive: true })
+  const startedAt = clock.now()
   try {
-    const startedAt = clock.now()
-    const parts = await fetchParts(db, store, recordingId, workDir, signal)
-    const file = join(workDir, 'recording.mp4')
-    await joinSegments(parts, file, { signal })
-    const { durationMs, checks } = await checkRecording(file, expectationOf(parts, signal))
-    const sha256 = await hashFile(file)
-    const { size } = await stat(file)
-    const key = videoKey({
+    await rebuildSegmentRows({ db, store, log, prefix: config.storage.prefix }, recording, signal)
+    const attempts = await listAttempts(db, recording.id)
+    const segments = await listSegments(db, recording.id)
+    await step('planned')
+    const video = await makeVideo({ store, log, workDir, signal }, { attempts, segments })
+    await step('joined')
+    const place: RecordingPlace & { revision: number } = {
       prefix: config.storage.prefix,
       organizationId: recording.organizationId,
-      recordingId,
+      recordingId: recording.id,
+      revision: recording.revision + 1,
+    }
+    // Looking at it and bringing it away touch nothing of each other; it is published only after both.
+    const [stored, looked] = await inParallel(
+      signal,
+      async both => {
+        const file = await storeVideo(deps, video.file, videoKey(place), both)
+        await step('uploaded')
+        return file
+      },
+      async both => {
+        const result = await checkRecording(video.file, expectationOf(video, attempts, both))
+        await step('checked')
+        return result
+      },
+    )
+    await proveStored(store, stored, { reread: !config.storage.keepSegments, signal })
+    await step('verified')
+    const timeline = placeOnFile(video.plan.pieces, video.places)
+    const { gaps } = video.plan
+    const facts = { timeline, gaps, checks: looked.checks }
+    const manifest = await storeManifest(
+      deps,
+      recording,
+      { ...facts, attempts, segments, stored, place },
+      signal,
+    )
+    const files: FinishedFiles = { video: stored, manifest, durationMs: looked.durationMs, ...facts }
+    const outcome = await publishVideo(deps, recording, {
+      files,
+      segments,
+      whole: isWhole(video, looked.checks),
+      detail: { tookMs: Math.round(clock.now() - startedAt), attempts: countAttempts(video) },
     })
-    await store.put(key, { file }, { contentType: 'video/mp4', sha256, signal })
-    const whole = parts.length === 1 && Object.values(checks).every(result => result.ok)
-    await db.transaction(async tx => {
-      const drive = config.google.driveFolder !== undefined
-      await moveRecording(tx, recordingId, whole ? 'available' : 'partial', {
-        actor: 'job:finish-recording',
-        set: {
-          s3Key: key,
-          sha256,
-          sizeBytes: size,
-          durationMs,
-          checks,
-          availableAt: new Date(clock.now()),
-          driveStatus: drive ? 'pending' : 'none',
-        },
-        detail: { tookMs: clock.now() - startedAt, attempts: parts.length },
-      })
-      if (drive) await jobs.send(tx, 'copy-to-drive', { recordingId }, { key: recordingId })
-    })
-    log.info({ tookMs: clock.now() - startedAt, durationMs, sizeBytes: size, whole }, 'recording available')
-    if (!config.storage.keepSegments) await removeSegments({ db, store, log, clock }, recording)
+    if (outcome.kind === 'segments_came') return 'segments_came'
+    await step('published')
+    if (outcome.kind === 'published') await removeWhatWasReplaced(deps, outcome.recording, signal)
+    await step('cleaned')
+    return 'published'
   } finally {
     await rm(workDir, { recursive: true, force: true })
   }
 }
 
-interface Part {
-  attempt: Attempt
-  init: string
-  media: string[]
-  mediaMs: number
-}
-
-async function fetchParts(
-  db: Database,
-  store: Store,
-  recordingId: string,
-  workDir: string,
+/** Both, or the first failure after the other one has ended too: nothing goes on working in a folder that is gone. */
+async function inParallel<One, Other>(
   signal: AbortSignal,
-): Promise<Part[]> {
-  const attempts = await listAttempts(db, recordingId)
-  const segments = await listSegments(db, recordingId)
-  const parts: Part[] = []
-  for (const attempt of attempts) {
-    const own = segments.filter(segment => segment.attemptId === attempt.id)
-    if (!own.some(segment => segment.number > 0)) continue
-    const pathOf = (segment: Segment) =>
-      join(workDir, `${attempt.number}-${String(segment.number).padStart(5, '0')}`)
-    const waiting = [...own]
-    await Promise.all(
-      Array.from({ length: FETCHES_AT_ONCE }, async () => {
-        for (let segment = waiting.shift(); segment; segment = waiting.shift()) {
-          signal.throwIfAborted()
-          await store.getToFile(segment.s3Key, pathOf(segment), signal)
-          if ((await hashFile(pathOf(segment))) !== segment.sha256)
-            throw new SegmentDamaged(`${segment.s3Key} is not what was recorded`)
-        }
-      }),
-    )
-    const init = own.find(segment => segment.number === 0)
-    if (!init) throw new SegmentDamaged(`attempt ${attempt.number} has no initialisation segment`)
-    const media = own.filter(segment => segment.number > 0)
-    parts.push({
-      attempt,
-      init: pathOf(init),
-      media: media.map(pathOf),
-      mediaMs: media.reduce((sum, segment) => sum + segment.durationMs, 0),
-    })
+  one: (signal: AbortSignal) => Promise<One>,
+  other: (signal: AbortSignal) => Promise<Other>,
+): Promise<[One, Other]> {
+  const stop = new AbortController()
+  const both = AbortSignal.any([signal, stop.signal])
+  const guarded = async <T>(work: Promise<T>) => {
+    try {
+      return await work
+    } catch (error) {
+      stop.abort(error)
+      throw error
+    }
   }
-  return parts
+  const settled = await Promise.allSettled([guarded(one(both)), guarded(other(both))])
+  const failed = settled.find(result => result.status === 'rejected')
+  if (failed) throw stop.signal.aborted ? stop.signal.reason : failed.reason
+  return settled.map(result => (result as PromiseFulfilledResult<unknown>).value) as [One, Other]
 }
 
-function expectationOf(parts: readonly Part[], signal: AbortSignal) {
-  const expectedDurationMs = parts.reduce((sum, part) => sum + part.mediaMs, 0)
-  const lobbyMs = parts.reduce((sum, part) => sum + part.attempt.notInCallMs, 0)
-  return { expectedDurationMs, lobbyMs, signal }
+function isWhole({ plan, encodedAgain }: MadeVideo, checks: ContentChecks): boolean {
+  const thinned = plan.pieces.some(({ segments }) => segments.some(segment => segment.thinned))
+  return plan.gaps.length === 0 && !thinned && !encodedAgain && Object.values(checks).every(({ ok }) => ok)
+}
+
+const countAttempts = ({ plan }: MadeVideo) => new Set(plan.pieces.map(({ attemptId }) => attemptId)).size
+
+async function storeVideo({ store }: FinishDeps, file: string, key: string, signal: AbortSignal) {
+  const [sha256, { size }] = await Promise.all([hashFile(file), stat(file)])
+  const contentType = 'video/mp4'
+  await store.put(key, { file }, { contentType, sha256, signal })
+  return { key, sha256, sizeBytes: size, contentType }
+}
+
+async function storeManifest(
+  { db, store }: FinishDeps,
+  recording: Recording,
+  facts: Pick<Manifest, 'timeline' | 'gaps' | 'checks'> & {
+    attempts: readonly Attempt[]
+    segments: readonly Segment[]
+    stored: Manifest['files'][number]
+    place: RecordingPlace & { revision: number }
+  },
+  signal: AbortSignal,
+) {
+  const { attempts, segments, stored, place, timeline, gaps, checks } = facts
+  const manifest = buildManifest({
+    recording,
+    revision: place.revision,
+    auditHead: await readAuditHead(db, recording.organizationId),
+    attempts,
+    segments,
+    files: [stored],
+    timeline,
+    gaps,
+    checks,
+    coverage: recording.coverage,
+  })
+  const bytes = canonicalManifest(manifest)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  const key = manifestKey(place)
+  await store.put(key, bytes, { contentType: 'application/json', sha256, signal })
+  return { key, sha256 }
 }
 
 /** SHA-256 of a file, in hexadecimal. */
 async function hashFile(file: string): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(file), hash)
+  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash)
   return hash.digest('hex')
-}
-
-// Only after the video is published: until then the segments are the recording.
-async function removeSegments(
-  { db, store, log, clock }: Pick<FinishDeps, 'db' | 'store' | 'log' | 'clock'>,
-  recording: Recording,
-): Promise<void> {
-  try {
-    const keys = (await listSegments(db, recording.id)).map(segment => segment.s3Key)
-    await store.remove(keys)
-    await db
-      .update(recordings)
-      .set({ segmentsRemovedAt: new Date(clock.now()) })
-      .where(eq(recordings.id, recording.id))
-  } catch (error) {
-    log.warn({ error }, 'the segments could not be removed; they stay')
-  }
 }

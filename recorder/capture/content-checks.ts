@@ -1,4 +1,5 @@
-// Whether a finished recording is what it should be: as long as it should, playable, and not the lobby, black or silent.
+// Whether a finished recording is what it should be: as long as it should, playable, with picture and sound side by
+// side, and not the lobby, black, frozen or silent.
 import { stat } from 'node:fs/promises'
 import { listTopLevelBoxes } from './mp4-layout.ts'
 import {
@@ -7,8 +8,9 @@ import {
   type PictureFacts,
   SILENCE_DB,
   type SoundFacts,
+  type Stretch,
 } from './picture-and-sound.ts'
-import { type MediaFacts, probeMedia, UnreadableMedia } from './probe-media.ts'
+import { readSampleTables, type SampleTable } from './sample-tables.ts'
 
 const LOOK_TIMEOUT_MS = 10 * 60_000
 const DURATION_TOLERANCE_MS = 1_000
@@ -19,6 +21,12 @@ const BLACK_ALLOWED_MS = 2_000
 const SILENT_SHARE_ALLOWED = 0.98
 const LOBBY_SHARE_ALLOWED = 0.05
 const LOBBY_ALLOWED_MS = 5_000
+/** A shorter call may well be one still slide or all cameras off. */
+const FROZEN_AT_LEAST_MS = 60_000
+const SPEECH_SILENT_ALLOWED_MS = 5_000
+const TRACKS_APART_ALLOWED_MS = 200
+
+export type { Stretch } from './picture-and-sound.ts'
 
 /** One verdict, with a sentence for a person. */
 export interface Check {
@@ -33,11 +41,15 @@ export interface ContentChecks {
   /** Complete, with picture and sound, and the decoder has no complaint. */
   decodable: Check
   black: Check & { blackMs: number }
+  /** A slide or cameras that are off are still too: fails only when nothing ever changes in a call of over a minute. */
+  frozen: Check & { longestStillMs: number; pictures: number }
   /** `maxVolumeDb` is null for digital silence and without a sound track. */
-  silent: Check & { maxVolumeDb: number | null; silentMs: number }
+  silent: Check & { maxVolumeDb: number | null; silentMs: number; listenedMs: number }
+  /** Nothing is heard while somebody was seen speaking. */
+  speech: Check & { speechHeardMs: number; speechSilentMs: number }
+  /** Sound against picture: how far the lengths of the two tracks are apart, over all and in the worst attempt. */
+  tracks: Check & { apartMs: number; worstApartMs: number }
   lobby: Check & { lobbyMs: number }
-  /** Not judged: a call with all cameras off is still, too. */
-  longestStillMs: number
 }
 
 export interface ContentExpectation {
@@ -45,46 +57,49 @@ export interface ContentExpectation {
   expectedDurationMs: number
   /** How much of the recording was taken while the bot was not (yet) in the call, as the recorder saw it. */
   lobbyMs: number
-  /** The longest the looking may take. Default 10 min; an hour of 720p takes about 8 s on two cores. */
+  /** When somebody was seen speaking, in file time. */
+  speech?: readonly Stretch[]
+  /** Where the attempts lie in the file. Default: one attempt. */
+  pieces?: readonly Stretch[]
+  /** The longest the looking may take. Default 10 min; a file of any length takes about 2 s on two cores. */
   timeoutMs?: number
   signal?: AbortSignal
 }
 
 /**
- * Checks a finished file. A file that cannot be read gives failed checks, not an error; errors are only for a
- * missing ffmpeg, a time-out (`ChildProcessFailed`) and a file that is not there.
+ * Checks a finished file (a plain MP4 with H.264 and AAC) by a bounded number of its pictures and sounds. A file that
+ * cannot be read gives failed checks, not an error; errors are only for a missing ffmpeg, a time-out and a file that is
+ * not there.
  */
 export async function checkContent(file: string, expected: ContentExpectation): Promise<ContentChecks> {
-  const facts = await probe(file)
+  const { speech = [] } = expected
+  const [cutOff, tables] = await Promise.all([isCutOff(file), readSampleTables(file)])
+  const [video, audio] = [tableOf(tables, 'video'), tableOf(tables, 'audio')]
   const options = {
-    durationMs: facts?.durationMs ?? 0,
     timeoutMs: expected.timeoutMs ?? LOOK_TIMEOUT_MS,
     ...(expected.signal && { signal: expected.signal }),
   }
-  const [picture, sound, cutOff] = await Promise.all([
-    facts?.video ? lookAtPictures(file, options) : undefined,
-    facts?.audio ? listenToSound(file, options) : undefined,
-    isCutOff(file),
+  const [picture, sound] = await Promise.all([
+    video && lookAtPictures(file, video, options),
+    audio && listenToSound(file, audio, speech, options),
   ])
-  const durationMs = facts?.durationMs ?? 0
+  const durationMs = Math.round(Math.max(video?.durationMs ?? 0, audio?.durationMs ?? 0))
+  const pieces = expected.pieces ?? [{ fromMs: 0, toMs: durationMs }]
   const checks = {
     duration: judgeDuration(durationMs, expected.expectedDurationMs),
     decodable: judgeDecoding(picture, sound, cutOff),
     black: judgeBlack(picture?.blackMs ?? durationMs, durationMs),
-    silent: judgeSilence(sound ?? { maxVolumeDb: null, silentMs: durationMs }, durationMs),
+    frozen: judgeFrozen(picture, durationMs),
+    silent: judgeSilence(sound, durationMs),
+    speech: judgeSpeech(sound),
+    tracks: judgeTracks(video, audio, pieces),
     lobby: judgeLobby(expected.lobbyMs, durationMs),
   }
-  const passed = Object.values(checks).every(({ ok }) => ok)
-  return { passed, ...checks, longestStillMs: Math.round(picture?.longestStillMs ?? 0) }
+  return { passed: Object.values(checks).every(({ ok }) => ok), ...checks }
 }
 
-async function probe(file: string): Promise<MediaFacts | undefined> {
-  try {
-    return await probeMedia(file)
-  } catch (error) {
-    if (error instanceof UnreadableMedia && error.reason === 'not-media') return undefined
-    throw error
-  }
+function tableOf(tables: readonly SampleTable[], kind: SampleTable['kind']): SampleTable | undefined {
+  return tables.find(table => table.kind === kind && table.samples > 0)
 }
 
 async function isCutOff(file: string): Promise<boolean> {
@@ -114,7 +129,7 @@ function judgeDecoding(
   ].filter(fault => typeof fault === 'string' && fault !== '')
   return {
     ok: faults.length === 0,
-    sentence: faults.join('; ') || 'all key frames and all of the sound decode',
+    sentence: faults.join('; ') || 'picture and sound decode wherever they were looked at',
   }
 }
 
@@ -127,11 +142,65 @@ function judgeBlack(blackMs: number, durationMs: number) {
   }
 }
 
-function judgeSilence({ maxVolumeDb, silentMs }: Omit<SoundFacts, 'complaints'>, durationMs: number) {
+function judgeFrozen(picture: PictureFacts | undefined, durationMs: number) {
+  const { longestStillMs = durationMs, pictures = 0, neverChanges = false } = picture ?? {}
+  const ok = !neverChanges || durationMs <= FROZEN_AT_LEAST_MS
+  const sentence = neverChanges
+    ? `the picture never changes in ${inSeconds(durationMs)}`
+    : `the longest time without a change is about ${inSeconds(longestStillMs)}`
+  return { ok, sentence, longestStillMs, pictures }
+}
+
+function judgeSilence(sound: SoundFacts | undefined, durationMs: number) {
+  const { maxVolumeDb = null, silentMs = durationMs, listenedMs = 0 } = sound ?? {}
   const ok =
     maxVolumeDb !== null && maxVolumeDb >= SILENCE_DB && silentMs <= durationMs * SILENT_SHARE_ALLOWED
   const peak = maxVolumeDb === null ? 'there is no sound at all' : `its peak is ${maxVolumeDb} dB`
-  return { ok, sentence: `${peak}, ${inSeconds(silentMs)} are silent`, maxVolumeDb, silentMs }
+  const sentence = `${peak}, about ${inSeconds(silentMs)} are silent`
+  return { ok, sentence, maxVolumeDb, silentMs, listenedMs }
+}
+
+function judgeSpeech(sound: SoundFacts | undefined) {
+  const { speechHeardMs = 0, speechSilentMs = 0 } = sound ?? {}
+  const sentence =
+    speechHeardMs === 0
+      ? 'nobody was seen speaking'
+      : `of ${inSeconds(speechHeardMs)} in which somebody was seen speaking, nothing is heard in ${inSeconds(speechSilentMs)}`
+  return { ok: speechSilentMs < SPEECH_SILENT_ALLOWED_MS, sentence, speechHeardMs, speechSilentMs }
+}
+
+/**
+ * The picture of a call may stand still, its sound never stops: where a sample of sound is stretched the sound of an
+ * attempt is shorter than its picture, and a shorter track as a whole is an attempt cut off or a drift.
+ */
+function judgeTracks(
+  video: SampleTable | undefined,
+  audio: SampleTable | undefined,
+  pieces: readonly Stretch[],
+) {
+  if (video === undefined || audio === undefined)
+    return { ok: false, sentence: 'a track is missing', apartMs: 0, worstApartMs: 0 }
+  const apartMs = Math.round(Math.abs(video.durationMs - audio.durationMs))
+  const missing = pieces.map(() => 0)
+  const frameMs = audio.samples > 1 ? medianLengthMs(audio) : 0
+  for (let sample = 0; sample < audio.samples - 1; sample++) {
+    const extraMs = audio.lastsMs(sample) - frameMs
+    if (extraMs <= frameMs) continue
+    const piece = pieces.findIndex(({ toMs }) => audio.timeMs(sample) < toMs)
+    if (piece !== -1) missing[piece] = (missing[piece] ?? 0) + extraMs
+  }
+  const worstApartMs = Math.round(Math.max(apartMs, ...missing))
+  return {
+    ok: worstApartMs <= TRACKS_APART_ALLOWED_MS,
+    sentence: `picture and sound differ by ${apartMs} ms over all, by ${worstApartMs} ms in the worst attempt`,
+    apartMs,
+    worstApartMs,
+  }
+}
+
+function medianLengthMs(table: SampleTable): number {
+  const lengths = [1, 2, 3, 4, 5].map(part => table.lastsMs(Math.floor((table.samples * part) / 6)))
+  return lengths.sort((one, other) => one - other)[2] ?? 0
 }
 
 function judgeLobby(lobbyMs: number, durationMs: number) {
