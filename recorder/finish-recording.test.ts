@@ -19,7 +19,7 @@ import { makeCapture, segmentsOf } from './capture/media-for-tests.ts'
 import { probeMedia } from './capture/probe-media.ts'
 import type { Segment } from './capture/segmenter.ts'
 import { type FinishDeps, finishRecording } from './finish-recording.ts'
-import { openSegmentStore } from './store-segments.ts'
+import { openSpool } from './spool/spool.ts'
 import { sweep } from './sweep.ts'
 
 // Finishing needs rows and a bucket, no browser: the segments come from ffmpeg.
@@ -82,12 +82,13 @@ async function recorded(...attempts: Segment[][]): Promise<string> {
     )
     if (opened.kind !== 'opened') throw new Error(`no attempt: ${opened.because}`)
     await db.transaction(tx => markAdmitted(tx, opened.attempt.id, new Date(), 'test'))
-    const taken = openSegmentStore(
-      { db, store, prefix: '', workDir: join(dir, 'spool', opened.attempt.id), log, now: Date.now },
+    const workDir = join(dir, 'spool', opened.attempt.id)
+    await using taken = openSpool(
+      { db, store, prefix: '', workDir, log, clock: systemClock, boundBytes: 1_000_000_000 },
       { organizationId, recordingId, attemptId: opened.attempt.id, attemptNumber: opened.attempt.number },
     )
     for (const segment of of) await taken.take(segment)
-    await taken.drained()
+    await taken.drained(20_000)
     await db.transaction(tx =>
       closeAttempt(tx, opened.attempt.id, { ending: 'call_ended_by_host', at: new Date() }),
     )

@@ -14,7 +14,7 @@ import { keepArtefacts } from './keep-artefacts.ts'
 import { keepBeating } from './keep-beating.ts'
 import { planVisit } from './plan-visit.ts'
 import { botOfLane } from './record-meeting.ts'
-import { openSegmentStore } from './store-segments.ts'
+import { openSpool, type Spool } from './spool/spool.ts'
 import { type VisitOutcome, visitCall } from './visit-call.ts'
 
 interface Deps {
@@ -104,14 +104,15 @@ async function visit(
   const { db, clock, log, config } = deps
   const actor = `recorder:${attempt.recorder}`
   const of = { organizationId: attempt.organizationId, meetingId: meeting.id, attemptId: attempt.id }
-  const segments = openSegmentStore(
+  await using segments = openSpool(
     {
       db,
       store: deps.store,
       prefix: config.storage.prefix,
       workDir: deps.workDir,
       log,
-      now: () => clock.now(),
+      clock,
+      boundBytes: config.recorder.spoolBytes,
     },
     {
       organizationId: attempt.organizationId,
@@ -138,7 +139,7 @@ async function visit(
       { clock, log, signal: deps.signal },
     )
     if (profile && CLEAN.has(outcome.ending)) await profile.giveBack()
-    return await settle(outcome, segments.drained(), deps)
+    return await settle(outcome, segments, log)
   } catch (error) {
     if (!(error instanceof NoBotProfile)) throw error
     log.error({ error: error.message }, 'the bot cannot sign in')
@@ -152,25 +153,13 @@ async function visit(
 }
 
 // A recording whose last segments are not in the bucket is not whole: that outranks the way the call ended.
-async function settle(
-  outcome: VisitOutcome,
-  drained: Promise<void>,
-  { clock, log }: Deps,
-): Promise<VisitOutcome> {
-  const tooLate = new AbortController()
+async function settle(outcome: VisitOutcome, segments: Spool, log: Log): Promise<VisitOutcome> {
   try {
-    await Promise.race([
-      drained,
-      clock.sleep(DRAIN_LIMIT_MS, tooLate.signal).then(() => {
-        throw new Error(`the last segments were not stored within ${DRAIN_LIMIT_MS / 1000} s`)
-      }),
-    ])
+    await segments.drained(DRAIN_LIMIT_MS)
     return outcome
   } catch (error) {
     log.error({ error }, 'segments are missing in the bucket')
     return { ...outcome, ending: 'storage_failed', detail: String(error) }
-  } finally {
-    tooLate.abort()
   }
 }
 

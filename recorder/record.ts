@@ -1,5 +1,5 @@
 // The child process of one attempt: wires the parts, visits the call, and tells the parent how it ended.
-import { readdir, rm } from 'node:fs/promises'
+import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { readConfig } from '../config.ts'
 import { openDatabase } from '../db/connect.ts'
@@ -8,6 +8,7 @@ import { createLog } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
 import { recordAttempt } from './record-attempt.ts'
 import type { ParentMessage } from './spawn-recording.ts'
+import { somethingWaits } from './spool/work-folder.ts'
 
 const attemptId = process.argv[2]
 if (!attemptId || !process.send) {
@@ -46,17 +47,9 @@ const ending = await recordAttempt(
   process.argv[3] === 'beside',
 )
 log.info({ ending }, 'attempt over')
-// What did not reach the bucket is the only copy of that part of the call: it stays for a person to bring there.
-const unstored = (await readdir(workDir).catch(noFolder)).filter(name => name.endsWith('.part'))
-if (unstored.length === 0) await rm(workDir, { recursive: true, force: true })
-else {
-  log.error({ workDir, segments: unstored.length }, 'segments that could not be stored are kept on this disk')
-  await rm(join(workDir, 'profile'), { recursive: true, force: true })
-}
+// What did not reach the bucket is the only copy of that part of the call: recorders on this machine bring it there.
+if (await somethingWaits(workDir))
+  log.error({ workDir }, 'segments that could not be stored are kept on this disk')
+else await rm(workDir, { recursive: true, force: true })
 process.off('disconnect', onParentGone)
 if (process.connected) process.disconnect()
-
-function noFolder(error: NodeJS.ErrnoException): string[] {
-  if (error.code === 'ENOENT') return []
-  throw error
-}
