@@ -6,7 +6,7 @@ import { runChild } from './child-process.ts'
 import { thinFragments, truncateFragment } from './edit-fragment.ts'
 import { type FragmentPiece, splitFragments, tracksOf } from './fragments.ts'
 import { joinSegments } from './join-segments.ts'
-import { makeCapture, segmentsOf } from './media-for-tests.ts'
+import { decode, makeCapture, segmentsOf } from './media-for-tests.ts'
 import { probeMedia } from './probe-media.ts'
 
 let dir: string
@@ -36,30 +36,6 @@ async function packets(file: string, stream: 'v' | 'a'): Promise<string[]> {
   const args = ['-v', 'error', '-i', file, '-map', `0:${stream}:0`, '-c', 'copy', '-f', 'framehash', '-']
   const { stdout } = await runChild('ffmpeg', args, { name: 'ffmpeg (hash)', timeoutMs: 30_000 })
   return stdout.split('\n').filter(line => /^\d/.test(line))
-}
-
-/** Decodes everything; gives what ffmpeg complains of and how many pictures there are at 30 a second. */
-async function decode(file: string) {
-  const args = [
-    '-v',
-    'warning',
-    '-xerror',
-    '-i',
-    file,
-    '-fps_mode',
-    'cfr',
-    '-r',
-    '30',
-    '-f',
-    'framehash',
-    '-',
-  ]
-  const { stdout, stderrTail } = await runChild('ffmpeg', args, {
-    name: 'ffmpeg (decode)',
-    timeoutMs: 60_000,
-  })
-  const pictures = stdout.split('\n').filter(line => line.startsWith('0,'))
-  return { complaints: stderrTail, hashes: pictures.map(line => line.split(',').at(-1)) }
 }
 
 test('a thinned segment keeps its key frames, each standing still until the next, and its whole sound', async () => {

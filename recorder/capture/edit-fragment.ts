@@ -49,10 +49,21 @@ export function truncateFragment(piece: FragmentPiece, atMs: number): FragmentPi
   })
 }
 
+/** The fragment with these bytes before the data of every key frame: its parameter sets. */
+export function prefixKeyFrames(piece: FragmentPiece, prefix: Buffer): FragmentPiece {
+  if (!piece.runs.some(({ track, samples }) => track.kind === 'video' && samples.some(isKey))) return piece
+  const prefixed = keepSamples(piece, (run, timed) =>
+    run.track.kind === 'video' ? timed.map(one => (isKey(one.sample) ? { ...one, prefix } : one)) : timed,
+  )
+  return prefixed ?? piece
+}
+
 /** A sample and its decode time in its track's units. */
 export interface TimedSample {
   startUnits: number
   sample: Sample
+  /** Goes before the data of the sample. */
+  prefix?: Buffer
 }
 
 /**
@@ -67,7 +78,10 @@ export function keepSamples(
     const chosen = choose(run, timesOf(run))
     const first = chosen[0]
     if (first === undefined) return []
-    const samples = chosen.map(({ sample }) => ({ ...sample, data: dataOf(sample, piece.bytes) }))
+    const samples = chosen.map(({ sample, prefix }) => {
+      const data = dataOf(sample, piece.bytes)
+      return { ...sample, data: prefix === undefined ? data : Buffer.concat([prefix, data]) }
+    })
     return [{ trackId: run.track.id, startUnits: first.startUnits, samples }]
   })
   if (runs.length === 0) return null

@@ -179,20 +179,11 @@ export function splitFragments(
   return { pieces, endBytes }
 }
 
-/** The same fragment `byMs` later (earlier when negative, never before 0). Changes `fragment.bytes` in place. */
-export function moveFragment({ bytes, runs }: FragmentPiece, byMs: number): void {
+/** The same fragment later (earlier when negative, never before 0), track by track. Changes `fragment.bytes` in place. */
+export function moveFragment({ bytes, runs }: FragmentPiece, byMs: (track: Track) => number): void {
   for (const { track, startUnits, decodeTimeAt, decodeTimeIsWide } of runs) {
-    const units = Math.max(0, startUnits + Math.round((byMs * track.timescale) / 1000))
+    const units = Math.max(0, startUnits + Math.round((byMs(track) * track.timescale) / 1000))
     if (decodeTimeIsWide) bytes.writeBigUInt64BE(BigInt(units), decodeTimeAt)
     else bytes.writeUInt32BE(units, decodeTimeAt)
   }
-}
-
-/** From the first to the last sample of a fragment in decode time, whichever track they belong to. */
-export function fragmentSpan({ runs }: FragmentPiece): { startMs: number; endMs: number } {
-  const starts = runs.map(({ startUnits, track }) => (startUnits * 1000) / track.timescale)
-  const ends = runs.map(
-    ({ startUnits, durationUnits, track }) => ((startUnits + durationUnits) * 1000) / track.timescale,
-  )
-  return { startMs: Math.min(...starts), endMs: Math.max(...ends) }
 }
