@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { and, asc, eq, exists, gt, isNotNull, isNull, max, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Ending } from './endings.ts'
-import { findRecording, type Meeting, moveRecording, type Recording } from './recordings.ts'
+import { findRecording, hasMedia, type Meeting, moveRecording, type Recording } from './recordings.ts'
 import { type Artefact, attempts, meetings, presences, recordings, segments } from './schema.ts'
 import { isFinal } from './states.ts'
 
@@ -90,16 +90,24 @@ export async function closeAttempt(
   attemptId: string,
   facts: {
     ending: Ending
+    detail?: string
     at: Date
     artefacts?: Artefact[]
     notInCallMs?: number
     speech?: { fromMs: number; toMs: number }[]
   },
 ): Promise<boolean> {
-  const { ending, at, artefacts = [], notInCallMs = 0, speech = [] } = facts
+  const { ending, detail, at, artefacts = [], notInCallMs = 0, speech = [] } = facts
   const [closed] = await tx
     .update(attempts)
-    .set({ ending, endedAt: at, artefacts, notInCallMs: Math.round(notInCallMs), speech })
+    .set({
+      ending,
+      detail: detail ?? null,
+      endedAt: at,
+      artefacts,
+      notInCallMs: Math.round(notInCallMs),
+      speech,
+    })
     .where(and(eq(attempts.id, attemptId), isNull(attempts.endedAt)))
     .returning({ id: attempts.id })
   if (!closed) return false
@@ -270,4 +278,21 @@ export async function markWaiting(
   const others = (await listLivingOf(tx, attempt.recordingId)).filter(other => other.id !== attempt.id)
   if (!recording || mine?.endedAt !== null || others.some(other => other.admittedAt)) return
   await moveRecording(tx, attempt.recordingId, state, { actor })
+}
+
+/**
+ * Sends a recording that was already final back to be finished, because segments have come late; one that is still
+ * being recorded gets there by itself.
+ * @returns whether it was sent back
+ */
+export async function finishAnew(
+  tx: Transaction,
+  recordingId: string,
+  facts: { actor: string; detail?: Record<string, unknown> },
+): Promise<boolean> {
+  const recording = await lockRecording(tx, recordingId)
+  if (!recording || !['available', 'partial', 'failed'].includes(recording.status)) return false
+  if ((await listLivingOf(tx, recordingId)).length > 0 || !(await hasMedia(tx, recordingId))) return false
+  await moveRecording(tx, recordingId, 'finishing', facts)
+  return true
 }

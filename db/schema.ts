@@ -299,6 +299,8 @@ export const attempts = pgTable(
     /** When somebody was seen speaking: media time of this attempt, milliseconds. */
     speech: jsonb('speech').$type<{ fromMs: number; toMs: number }[]>().notNull().default([]),
     ending: text('ending').$type<Ending>(),
+    /** What was seen when it ended, in words for an administrator. */
+    detail: text('detail'),
     /** Milliseconds of this attempt's picture that showed the waiting room or another screen, not the call. */
     notInCallMs: integer('not_in_call_ms').notNull().default(0),
     artefacts: jsonb('artefacts').$type<Artefact[]>().notNull().default([]),

@@ -1,4 +1,5 @@
 // The recorder process: takes due jobs, one child process for each meeting, and stops in order.
+import { join } from 'node:path'
 import { systemClock, within } from '../clock.ts'
 import { type Config, readConfig, SettingsRefused } from '../config.ts'
 import { migrateDatabase, openDatabase } from '../db/connect.ts'
@@ -11,12 +12,14 @@ import { createStore } from '../storage/s3.ts'
 import { EXPECTED_BYTES, expectedCores, mayBegin, UNMEASURED, watchLoad } from './admission.ts'
 import { copyToDrive } from './copy-to-drive.ts'
 import { finishRecording } from './finish-recording.ts'
+import { takeLeftovers } from './spool/leftovers.ts'
 import { sweep } from './sweep.ts'
 import { createVisits, type Visits } from './visits.ts'
 import { watchAttempts } from './watch-attempts.ts'
 
 const POLL_MS = 500
 const STOP_LIMIT_MS = 900_000
+const LEFTOVERS_EVERY_MS = 5_000
 const MEASURE_EVERY_MS = 60_000
 
 async function main(config: Config): Promise<void> {
@@ -49,6 +52,7 @@ async function main(config: Config): Promise<void> {
     load.over,
     visits.takeUntil(draining.signal),
     watchAttempts(deps, stopping.signal),
+    keepTakingLeftovers(deps, visits, stopping.signal),
     keepMeasuring(clock, log, stopping.signal),
   ])
   await jobs.work('finish-recording', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
@@ -85,6 +89,21 @@ async function drain(visits: Visits, drainMs: number, log: Log): Promise<void> {
     await visits.handOver()
   } catch (error) {
     log.error({ error }, 'nobody could be called to take over; the calls are recorded here until they end')
+  }
+}
+
+/** What a child that died, or an earlier process on this disk, could not bring to the bucket. */
+async function keepTakingLeftovers(
+  deps: Omit<Parameters<typeof takeLeftovers>[0], 'prefix' | 'workRoot'> & { config: Config },
+  visits: Visits,
+  signal: AbortSignal,
+): Promise<void> {
+  const { config, clock } = deps
+  const workRoot = join(config.dataDir, 'work')
+  const isOwnChild = (pid: number) => visits.pids().includes(pid)
+  while (!signal.aborted) {
+    await takeLeftovers({ ...deps, prefix: config.storage.prefix, workRoot, isOwnChild, signal })
+    await clock.sleep(LEFTOVERS_EVERY_MS, signal).catch(() => undefined)
   }
 }
 

@@ -21,8 +21,7 @@ export function planVisit(
     scheduledStart: meeting.startsAt,
     sawPeopleBefore: false,
     waitingRoomMs: limits.waitingRoomSeconds * 1000,
-    giveUpAt: meeting.endsAt,
-    hardStopAt: new Date(hardStopAt(meeting, config)),
+    ...deadlinesOf(config, meeting),
     leave: {
       nobodyCameMs: limits.nobodyCameSeconds * 1000,
       everyoneLeftMs: limits.everyoneLeftSeconds * 1000,
@@ -46,4 +45,12 @@ export function planVisit(
     },
     segmentSeconds: config.recorder.segmentSeconds,
   }
+}
+
+/** What follows the meeting's end, which may be moved while the bot is in the call. */
+export function deadlinesOf(
+  config: Config,
+  meeting: Pick<Meeting, 'endsAt' | 'patience'>,
+): Pick<Visit, 'giveUpAt' | 'hardStopAt'> {
+  return { giveUpAt: meeting.endsAt, hardStopAt: new Date(hardStopAt(meeting, config)) }
 }

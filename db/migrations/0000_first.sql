@@ -29,6 +29,7 @@ CREATE TABLE "attempts" (
 	"clock_offset_ms" integer DEFAULT 0 NOT NULL,
 	"speech" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"ending" text,
+	"detail" text,
 	"not_in_call_ms" integer DEFAULT 0 NOT NULL,
 	"artefacts" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	CONSTRAINT "attempts_number" UNIQUE("recording_id","number")
