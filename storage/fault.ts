@@ -1,6 +1,7 @@
 /**
  * What went wrong with the object store, in our words.
- * `checksum_mismatch`: the bytes there are not the bytes here. `misconfigured`: the message says what to set.
+ * `checksum_mismatch`: the bytes there are not the bytes here. `misconfigured`: the message says what to set. `locked`:
+ * Object Lock keeps it.
  */
 export type StorageFaultCode =
   | 'not_found'
@@ -9,6 +10,7 @@ export type StorageFaultCode =
   | 'timeout'
   | 'checksum_mismatch'
   | 'invalid'
+  | 'locked'
   | 'misconfigured'
 
 /** The object store refused, failed or stayed silent. Messages carry object names, never keys or links. */
@@ -93,6 +95,8 @@ export function readStorageFault(error: unknown, what: string): StorageFault {
   if (httpStatus === 404) return fault('not_found', false)
   if (httpStatus === 401 || httpStatus === 403)
     return fault('forbidden', false, '. Check the AWS keys and what they may do with the bucket.')
+  // What the store never learnt it will not learn while we wait.
+  if (httpStatus === 501) return fault('invalid', false)
   // A success that could not be read was cut off on its way.
   if (httpStatus < 300 || httpStatus === 408 || httpStatus === 429 || httpStatus >= 500)
     return fault('unavailable', true)

@@ -16,6 +16,7 @@ import type { Config } from '../config.ts'
 import type { Log } from '../log.ts'
 import { downloadTo } from './download.ts'
 import { StorageFault } from './fault.ts'
+import { openObjectLock, type Retention, removalRefused } from './object-lock.ts'
 import { once, untilAborted, withinWallClock } from './patience.ts'
 import { uploadFile, wrongBytes } from './upload.ts'
 
@@ -23,6 +24,8 @@ interface PutOptions {
   contentType: string
   /** SHA-256 in hex, kept with the object as metadata. Of a buffer it is worked out here when absent. */
   sha256?: string
+  /** Evidence: kept from everybody for TESTIGO_S3_LOCK_DAYS where the bucket has Object Lock. */
+  lock?: boolean
   /** Of a buffer: one single try of at most this long, for a caller who tries again himself. */
   tryMs?: number
   signal?: AbortSignal
@@ -31,6 +34,13 @@ interface PutOptions {
 export interface StoredObject {
   key: string
   sizeBytes: number
+}
+
+interface ObjectHead extends StoredObject {
+  contentType: string | undefined
+  sha256: string | undefined
+  /** Until then Object Lock keeps it. */
+  lockedUntil: Date | undefined
 }
 
 /** Where recordings are put: one bucket of S3 or something that speaks like it. All of it throws {@link StorageFault}. */
@@ -42,12 +52,13 @@ export interface Store {
   /** Brings an object into a file that is complete when it appears; goes on where a broken download stopped. */
   getToFile(key: string, path: string, signal?: AbortSignal): Promise<StoredObject>
   /** `undefined` when there is no such object. */
-  head(
-    key: string,
-  ): Promise<(StoredObject & { contentType: string | undefined; sha256: string | undefined }) | undefined>
+  head(key: string): Promise<ObjectHead | undefined>
   /** Objects whose names begin with `prefix`, in the order of their names. */
   list(prefix: string): AsyncIterable<StoredObject>
-  /** Removes objects; names that are not there are no fault. */
+  /**
+   * Removes objects, for good also where the bucket keeps versions by Object Lock; names that are not there are no fault.
+   * @throws {ObjectsLocked} when some are locked; the others are gone then
+   */
   remove(keys: readonly string[]): Promise<void>
   /** A link that downloads the object under `filename` for `seconds` (the settings' when absent). A secret. */
   link(key: string, options: { filename: string; seconds?: number }): Promise<string>
@@ -98,8 +109,15 @@ export function createStore(
     responseChecksumValidation: 'WHEN_REQUIRED',
   })
   const requestMs = Math.min(limits.requestMs, uploadTimeoutMs)
+  const objectLock = openObjectLock(client, Bucket, settings, { requestMs, log })
 
-  const putBuffer = async (key: string, body: Buffer, options: PutOptions, signal: AbortSignal) => {
+  const putBuffer = async (
+    key: string,
+    body: Buffer,
+    options: PutOptions,
+    retention: Retention,
+    signal: AbortSignal,
+  ) => {
     const digest = createHash('sha256').update(body).digest()
     if (options.sha256 !== undefined && options.sha256 !== digest.toString('hex')) throw wrongBytes(key)
     const command = new PutObjectCommand({
@@ -109,6 +127,7 @@ export function createStore(
       ContentType: options.contentType,
       ChecksumSHA256: digest.toString('base64'),
       Metadata: { sha256: digest.toString('hex') },
+      ...retention,
     })
     if (options.tryMs === undefined) await client.send(command, { abortSignal: signal })
     else await clientOfOneTry.send(command, { abortSignal: signal, requestTimeout: options.tryMs })
@@ -118,9 +137,10 @@ export function createStore(
   return {
     put: (key, body, options) =>
       withinWallClock(`put ${key}`, options.tryMs ?? uploadTimeoutMs, options.signal, async signal => {
-        if (Buffer.isBuffer(body)) return putBuffer(key, body, options, signal)
+        const retention = options.lock ? await objectLock.retention(new Date(), signal) : {}
+        if (Buffer.isBuffer(body)) return putBuffer(key, body, options, retention, signal)
         const { contentType, sha256 } = options
-        const upload = { Bucket, Key: key, file: body.file, contentType, sha256 }
+        const upload = { Bucket, Key: key, file: body.file, contentType, sha256, retention }
         return { key, sizeBytes: await uploadFile(client, upload, limits, signal) }
       }),
 
@@ -151,7 +171,8 @@ export function createStore(
         return await withinWallClock(`head ${key}`, requestMs, undefined, async abortSignal => {
           const found = await client.send(new HeadObjectCommand({ Bucket, Key: key }), { abortSignal })
           const { ContentLength: sizeBytes = 0, ContentType: contentType, Metadata } = found
-          return { key, sizeBytes, contentType, sha256: Metadata?.sha256 }
+          const lockedUntil = found.ObjectLockRetainUntilDate
+          return { key, sizeBytes, contentType, sha256: Metadata?.sha256, lockedUntil }
         })
       } catch (error) {
         if (error instanceof StorageFault && error.code === 'not_found') return undefined
@@ -172,6 +193,7 @@ export function createStore(
     },
 
     remove: async keys => {
+      if (keys.length > 0 && (await objectLock.isOn()) === true) return objectLock.removeVersions(keys)
       for (let at = 0; at < keys.length; at += REMOVE_AT_ONCE) {
         const Objects = keys.slice(at, at + REMOVE_AT_ONCE).map(Key => ({ Key }))
         const command = new DeleteObjectsCommand({ Bucket, Delete: { Objects, Quiet: true } })
@@ -182,15 +204,7 @@ export function createStore(
           abortSignal => client.send(command, { abortSignal }),
         )
         const [refused] = answer.Errors ?? []
-        if (refused)
-          throw new StorageFault(
-            {
-              code: refused.Code === 'AccessDenied' ? 'forbidden' : 'unavailable',
-              retryable: refused.Code !== 'AccessDenied',
-              reason: refused.Code,
-            },
-            `S3: remove ${refused.Key} failed: ${refused.Code}`,
-          )
+        if (refused) throw removalRefused(refused)
       }
     },
 

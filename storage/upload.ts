@@ -11,6 +11,7 @@ import {
 } from '@aws-sdk/client-s3'
 import { Upload } from '@aws-sdk/lib-storage'
 import { StorageFault } from './fault.ts'
+import type { Retention } from './object-lock.ts'
 
 export interface FileUpload {
   Bucket: string
@@ -20,6 +21,8 @@ export interface FileUpload {
   contentType: string
   /** SHA-256 in hex that the file must have. */
   sha256: string | undefined
+  /** Empty where the object is not to be locked. */
+  retention: Retention
 }
 
 interface TryLimits {
@@ -43,7 +46,7 @@ export async function uploadFile(
   limits: TryLimits,
   signal: AbortSignal,
 ): Promise<number> {
-  const { Bucket, Key, file, contentType, sha256 } = upload
+  const { Bucket, Key, file, contentType, sha256, retention } = upload
   const { size: sizeBytes } = await stat(file)
   const hash = createHash('sha256')
   const body = Readable.from(hashed(createReadStream(file), hash))
@@ -59,6 +62,7 @@ export async function uploadFile(
         ContentType: contentType,
         ChecksumAlgorithm: 'SHA256',
         ...(sha256 !== undefined && { Metadata: { sha256 } }),
+        ...retention,
       },
     }).done()
   } catch (error) {

@@ -7,7 +7,7 @@ export type FindingState = 'ok' | 'removed' | 'missing' | 'different' | 'not_che
 /** What was found about one thing, in a sentence for people. */
 export interface Finding {
   /** The kind of thing: those of one kind that are well share a line. */
-  what: 'manifest' | 'audit log' | 'timeline' | 'rows' | 'file' | 'segment' | 'second source'
+  what: 'manifest' | 'audit log' | 'timeline' | 'rows' | 'file' | 'lock' | 'segment' | 'second source'
   state: FindingState
   sentence: string
   /** Name of the object in the bucket, where it is one. */

@@ -11,6 +11,7 @@ import { attempts, recordings, segments } from '../../db/schema.ts'
 import { openTestDatabase } from '../../db/test-database.ts'
 import { createLog } from '../../log.ts'
 import { canonicalManifest } from '../../recorder/manifest.ts'
+import { startLockingStore } from '../../sandbox/object-lock.ts'
 import { type ObjectStore, startObjectStore } from '../../sandbox/s3.ts'
 import { createStore, type Store } from '../../storage/s3.ts'
 import { describeFindings, type Finding, verdictOf } from './findings.ts'
@@ -46,7 +47,7 @@ beforeEach(async () => {
   proven = await makeProvenRecording(database.db, store)
 })
 
-async function prove(from: Pick<Store, 'get'> = store) {
+async function prove(from: Pick<Store, 'get' | 'head'> = store) {
   const proof = await verifyRecording({ db: database.db, store: from }, proven.recordingId)
   const findings = proof?.findings ?? []
   return { findings, verdict: verdictOf(findings), bad: findings.filter(({ state }) => state !== 'ok') }
@@ -88,14 +89,27 @@ test('a manifest of before still stands when a newer video was made, and that is
   expect(describeFindings(findings)).toMatch(/A newer video was made after it: row 2/)
 })
 
+test('what Object Lock keeps is said, with the date', async () => {
+  const rules = { objectLock: { byDefault: { mode: 'COMPLIANCE' as const, days: 30 } }, now: Date.now }
+  await using locking = await startLockingStore({ behind: bucket.endpoint, bucket: 'testigo', ...rules })
+  const locked = createStore(settings(locking.endpoint), createLog('silent'))
+  proven = await makeProvenRecording(database.db, locked)
+  const { findings, verdict } = await prove(locked)
+  locked.close()
+  expect(verdict).toBe('holds')
+  const words = describeFindings(findings)
+  expect(words).toMatch(/^ok .* lock: .*recording\.mp4 is locked by Object Lock until /m)
+  expect(words).toMatch(/^ok .* lock: .*manifest\.json is locked by Object Lock until /m)
+})
+
 test('what could not be looked at because the bucket is away is no fault, and no proof', async () => {
   const limits = { connectMs: 200, tryMs: 200, longTryMs: 200, requestMs: 400 }
   const away = createStore(settings('http://127.0.0.1:9'), createLog('silent'), limits)
   const get: Store['get'] = key => (key === proven.manifestKey ? store : away).get(key)
-  const { verdict, bad, findings } = await prove({ get })
+  const { verdict, bad, findings } = await prove({ get, head: away.head })
   away.close()
   expect(verdict).toBe('not_all_checked')
-  expect(bad).toHaveLength(7)
+  expect(bad).toHaveLength(8)
   expect(bad.every(({ state }) => state === 'not_checked')).toBe(true)
   expect(describeFindings(findings)).toMatch(
     /^not checked {2}file: .*recording\.mp4 was not looked at\. S3: /m,

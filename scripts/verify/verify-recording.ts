@@ -24,7 +24,7 @@ export interface Proof {
 
 interface Sources {
   db: Database
-  store: Pick<Store, 'get'>
+  store: Pick<Store, 'get' | 'head'>
 }
 
 /** Proves a recording by its id (or its meeting's), from the database and the bucket; `undefined` when there is none. */
@@ -63,6 +63,7 @@ async function prove(
     ...checkInnerConsistency(manifest),
     ...(recording ? await checkRows(db, recording, manifest) : [unknown]),
     ...(await checkStoredObjects(store, filesOf(manifest, recording), null)),
+    ...(await describeLocks(store, manifest, recording)),
     ...(await checkStoredObjects(store, segmentsOf(manifest), recording?.segmentsRemovedAt ?? null)),
   ]
   return { recordingId: manifest.recordingId, manifestSha256: sha256, manifest, findings }
@@ -108,6 +109,32 @@ async function fetchManifest(
       ? { what: 'manifest', state: 'missing', key, sentence: `${key} is not in the bucket.` }
       : { what: 'manifest', state: 'not_checked', key, sentence: error.message }
   }
+}
+
+/** Until when Object Lock keeps video and manifest. Says nothing of what is not locked: that is no fault. */
+async function describeLocks(
+  store: Sources['store'],
+  manifest: Manifest,
+  recording: RecordingRow | undefined,
+): Promise<Finding[]> {
+  const keys = [
+    ...manifest.files.map(({ key }) => key),
+    ...(recording?.manifestKey ? [recording.manifestKey] : []),
+  ]
+  const findings: Finding[] = []
+  for (const key of keys) {
+    try {
+      const until = (await store.head(key))?.lockedUntil
+      if (!until) continue
+      const sentence = `${key} is locked by Object Lock until ${until.toISOString()}.`
+      findings.push({ what: 'lock', state: 'ok', key, sentence })
+    } catch (error) {
+      if (!(error instanceof StorageFault)) throw error
+      findings.push({ what: 'lock', state: 'not_checked', key, sentence: error.message })
+      break
+    }
+  }
+  return findings
 }
 
 function compareWithRow(recording: RecordingRow, revision: number, sha256: string): Finding {
