@@ -5,6 +5,7 @@ import type { Ending } from './endings.ts'
 import { findRecording, hasMedia, type Meeting, moveRecording, type Recording } from './recordings.ts'
 import { type Artefact, attempts, meetings, presences, recordings, segments } from './schema.ts'
 import { isFinal } from './states.ts'
+import { announceMeeting } from './webhooks.ts'
 
 export type Attempt = typeof attempts.$inferSelect
 
@@ -257,10 +258,12 @@ export async function markAdmitted(
   })
   if (!recording.startedAt)
     await tx.update(recordings).set({ startedAt: at }).where(eq(recordings.id, recording.id))
-  await tx
+  const [begun] = await tx
     .update(meetings)
     .set({ status: 'in_progress' })
     .where(and(eq(meetings.id, recording.meetingId), eq(meetings.status, 'scheduled')))
+    .returning()
+  if (begun) await announceMeeting(tx, 'meeting.started', begun, { at })
 }
 
 /** What the page shows before the call; nothing changes while another attempt is already recording. */

@@ -4,6 +4,7 @@ import type { Queryable, Transaction } from './connect.ts'
 import type { Ending } from './endings.ts'
 import { attempts, meetingEvents, meetings, presences, recordings, segments } from './schema.ts'
 import { canMoveRecording, RECORDING_STATUSES, type RecordingStatus } from './states.ts'
+import { announceMeeting, announceParticipant, announceRecording } from './webhooks.ts'
 
 export type Meeting = typeof meetings.$inferSelect
 export type Recording = typeof recordings.$inferSelect
@@ -47,6 +48,7 @@ export async function moveRecording(
     ending: facts.ending ?? null,
     detail: facts.detail ?? {},
   })
+  await announceRecording(tx, moved, new Date())
   return moved
 }
 
@@ -85,6 +87,7 @@ export async function notePresence(
   of: { organizationId: string; meetingId: string; attemptId: string },
   change: { personKey: string; name: string | null; kind: 'joined' | 'left'; at: Date },
 ): Promise<void> {
+  await announceParticipant(db, { id: of.meetingId, organizationId: of.organizationId }, change)
   if (change.kind === 'left') {
     await db
       .update(presences)
@@ -135,8 +138,11 @@ export async function hasMedia(db: Queryable, recordingId: string): Promise<bool
 
 /** The meeting is over; its actual end is the last moment at which the bot was in the call. */
 export async function endMeeting(tx: Transaction, meetingId: string, at: Date | null): Promise<void> {
-  await tx
+  const now = new Date()
+  const [ended] = await tx
     .update(meetings)
-    .set({ status: 'ended', updatedAt: new Date(), ...(at ? { actualEnd: at } : {}) })
+    .set({ status: 'ended', updatedAt: now, ...(at ? { actualEnd: at } : {}) })
     .where(and(eq(meetings.id, meetingId), inArray(meetings.status, ['scheduled', 'in_progress'])))
+    .returning()
+  if (ended) await announceMeeting(tx, 'meeting.ended', ended, { at: now })
 }

@@ -1,4 +1,4 @@
-import { and, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
 import type { JobName } from './jobs.ts'
 import { meetings, type Patience, recordings } from './schema.ts'
@@ -98,6 +98,19 @@ export function findUnfinished(db: Queryable, recordingId?: string): Promise<Sta
       eq(recordings.status, 'finishing'),
       recordingId === undefined ? undefined : eq(recordings.id, recordingId),
       withoutJob('finish-recording', sql`${recordings.id}::text`),
+    ),
+  )
+}
+
+/** Recordings that are settled and of which nobody is going to ask Google what took place. */
+export function findUncovered(db: Queryable, recordingId?: string): Promise<Stalled[]> {
+  return stalled(
+    db,
+    and(
+      inArray(recordings.status, ['finishing', 'available', 'partial', 'failed', 'not_held']),
+      isNull(recordings.coverage),
+      recordingId === undefined ? undefined : eq(recordings.id, recordingId),
+      withoutJob('read-conference', sql`${recordings.id}::text`),
     ),
   )
 }

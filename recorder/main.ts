@@ -12,6 +12,8 @@ import { createStore } from '../storage/s3.ts'
 import { EXPECTED_BYTES, expectedCores, mayBegin, UNMEASURED, watchLoad } from './admission.ts'
 import { copyToDrive } from './copy-to-drive.ts'
 import { finishRecording } from './finish-recording.ts'
+import { importNative } from './import-native.ts'
+import { readConference } from './read-conference.ts'
 import { takeLeftovers } from './spool/leftovers.ts'
 import { sweep } from './sweep.ts'
 import { createVisits, type Visits } from './visits.ts'
@@ -61,6 +63,12 @@ async function main(config: Config): Promise<void> {
   await jobs.work('copy-to-drive', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
     copyToDrive(deps, recordingId, AbortSignal.any([stopping.signal, job.signal])),
   )
+  await jobs.work('read-conference', { atOnce: 2, pollMs: 1000 }, async (payload, job) => {
+    await readConference(deps, payload, AbortSignal.any([stopping.signal, job.signal]))
+  })
+  await jobs.work('import-native', { atOnce: 1, pollMs: 5000 }, async (payload, job) => {
+    await importNative(deps, payload, AbortSignal.any([stopping.signal, job.signal]))
+  })
   await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, () => sweep(deps))
   await jobs.schedule('sweep', '* * * * *')
   process.stdout.write(`Testigo's recorder ${name} is ready, ${config.recorder.slots} at once\n`)

@@ -2,7 +2,7 @@ import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
-import { findUnfinished, findUnrecorded, recordJobKey } from '../db/stalled.ts'
+import { findUncovered, findUnfinished, findUnrecorded, recordJobKey } from '../db/stalled.ts'
 import type { Log } from '../log.ts'
 import { dueAt } from './due.ts'
 
@@ -36,5 +36,9 @@ export async function sendOwed({ config, db, jobs, clock, log }: Deps, recording
   for (const { recordingId: unfinished } of await findUnfinished(db, recordingId))
     await db.transaction(tx =>
       jobs.send(tx, 'finish-recording', { recordingId: unfinished }, { key: unfinished }),
+    )
+  for (const { recordingId: uncovered } of await findUncovered(db, recordingId))
+    await db.transaction(tx =>
+      jobs.send(tx, 'read-conference', { recordingId: uncovered }, { key: uncovered }),
     )
 }
