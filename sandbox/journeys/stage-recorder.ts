@@ -1,5 +1,6 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
+import { withTimeout } from '../../clock.ts'
 import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
 
 /** A recorder on a machine of its own, as far as one machine can pretend: name, disk and wall clock. */
@@ -16,6 +17,8 @@ export interface StageRecorder extends AsyncDisposable {
   start(): Promise<void>
   /** Ends it in order, leaving its calls at once (SIGINT), and waits for its end. */
   stop(): Promise<void>
+  /** Ends it as a platform does (SIGTERM): it may take its time. Gives what its end looked like. */
+  drain(limitMs: number): Promise<string>
   /** Its disk is lost with everything on it. */
   loseDisk(): Promise<void>
   /** Steps its wall clock, in milliseconds ahead of the real one. */
@@ -71,6 +74,11 @@ export async function startStageRecorder(options: StageRecorderOptions): Promise
     async stop() {
       await recorder.process.stop()
       alive = false
+    },
+    async drain(limitMs) {
+      process.kill(recorder.process.pid, 'SIGTERM')
+      const ended = recorder.process.died.catch((error: Error) => error.message)
+      return await withTimeout(ended, limitMs, `the end of the recorder ${name}`)
     },
     loseDisk: () => rm(dataDir, { recursive: true, force: true, maxRetries: 5 }),
     setClockAhead: ms => writeFile(clockFile, String(ms)),

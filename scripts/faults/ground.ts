@@ -45,6 +45,8 @@ export async function openGround(options: {
       onOutput: options.onOutput,
       env: {
         TESTIGO_RECORDER_SLOTS: '3',
+        // Two recorders that count as two machines share the load of one here.
+        TESTIGO_ADMISSION: 'slots',
         TESTIGO_NOBODY_CAME_SECONDS: '60',
         TESTIGO_EVERYONE_LEFT_SECONDS: '30',
         TESTIGO_ONLY_BOTS_SECONDS: '30',

@@ -5,6 +5,7 @@ import { isRunning, recordingChild, signalAll, signalTree } from '../victims.ts'
 
 const AFTER_RECOVERY_MS = 4_000
 const ZOMBIE_LIMIT_MS = 30_000
+const DRAIN_LIMIT_MS = 60_000
 const RACING_MEETINGS = 3
 
 const machineLost: Row = {
@@ -106,9 +107,9 @@ const drained: Row = {
     const one = await recordedCall(ground, 'sigterm')
     const recorder = ground.recorderOf(await one.living())
     const faultAtMs = Date.now()
-    const stopped = recorder.stop()
+    const ended = recorder.drain(DRAIN_LIMIT_MS)
     await one.recordsAgain(1)
-    await stopped
+    const end = await ended
     const bots = botsIn(one)
     await one.goesOn(AFTER_RECOVERY_MS)
     one.end()
@@ -118,6 +119,7 @@ const drained: Row = {
       attempts: ['handed_over', 'call_ended_by_host'],
     })
     if (bots !== 1) seen.why.push(`${bots} bots were in the call after the handover`)
+    if (!end.includes('exit code 0')) seen.why.push(end)
     return seen
   },
 }

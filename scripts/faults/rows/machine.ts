@@ -1,0 +1,86 @@
+// The machine of a recorder: its disk and its clock.
+import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { join } from 'node:path'
+import type { StageRecorder } from '../../../sandbox/journeys/stage-recorder.ts'
+import { recordedCall } from '../one-call.ts'
+import type { Row } from '../row.ts'
+
+const DISK_BYTES = 96 * 1024 * 1024
+const FULL_MS = 15_000
+const NAMED_FULL_MS = 300_000
+const STEP_MS = 300_000
+const AFTER_MS = 4_000
+
+const diskFull: Row = {
+  name: 'disk-full',
+  fault: "The recorder's disk is full",
+  happens:
+    'Segments wait in memory and go up from there; of those that wait on the disk the oldest lose picture before a second of the call is lost.',
+  mostLostSeconds: 1,
+  mostRecoverySeconds: 0,
+  async run(ground) {
+    const { stage } = ground
+    // Only the one with the small disk is left to take the meeting.
+    for (const other of stage.recorders) await other.stop()
+    await using recorder = await stage.addRecorder({ name: 'small-disk', diskBytes: DISK_BYTES })
+    const one = await recordedCall(ground, 'disk-full', { beforeFaultMs: 4_000 })
+    const faultAtMs = Date.now()
+    const filler = fill(recorder)
+    await one.goesOn(ground.full ? NAMED_FULL_MS : FULL_MS)
+    rmSync(filler)
+    await one.goesOn(AFTER_MS)
+    one.end()
+    return one.measure({ faultAtMs, interrupts: false, attempts: ['call_ended_by_host'] })
+  },
+}
+
+/** Fills the recorder's own file system to the last byte, and makes sure that it is one. */
+function fill(recorder: StageRecorder): string {
+  // Its mounts are seen through its process.
+  const disk = join('/proc', String(recorder.process.pid), 'root', recorder.dataDir)
+  const { bsize, blocks } = statfsSync(disk)
+  if (bsize * blocks > 2 * DISK_BYTES) throw new Error(`${recorder.name} has no small disk of its own`)
+  const path = join(disk, 'filler')
+  const file = openSync(path, 'w')
+  try {
+    for (const size of [1024 * 1024, 4096, 1]) writeUntilFull(file, Buffer.alloc(size, 1))
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  return path
+}
+
+function writeUntilFull(file: number, block: Buffer): void {
+  try {
+    for (;;) writeSync(file, block)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ENOSPC') throw error
+  }
+}
+
+function clockStep(name: string, words: string, stepMs: number): Row {
+  return {
+    name,
+    fault: `The recorder's clock is stepped by 5 min, ${words}`,
+    happens:
+      "Nothing: signs of life are counted, waits are monotonic, and times are told by the database's clock.",
+    mostLostSeconds: 1,
+    mostRecoverySeconds: 0,
+    async run(ground) {
+      const one = await recordedCall(ground, name)
+      const recorder = ground.recorderOf(await one.living())
+      const faultAtMs = Date.now()
+      await recorder.setClockAhead(stepMs)
+      await one.goesOn(15_000)
+      one.end()
+      return one.measure({ faultAtMs, interrupts: false, attempts: ['call_ended_by_host'] })
+    },
+  }
+}
+
+export const machineRows: Row[] = [
+  diskFull,
+  clockStep('clock-forward', 'forward', STEP_MS),
+  clockStep('clock-back', 'back', -STEP_MS),
+]
