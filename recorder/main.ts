@@ -110,7 +110,9 @@ async function keepTakingLeftovers(
   const workRoot = join(config.dataDir, 'work')
   const isOwnChild = (pid: number) => visits.pids().includes(pid)
   while (!signal.aborted) {
-    await takeLeftovers({ ...deps, prefix: config.storage.prefix, workRoot, isOwnChild, signal })
+    await takeLeftovers({ ...deps, prefix: config.storage.prefix, workRoot, isOwnChild, signal }).catch(
+      (error: unknown) => deps.log.error({ error }, 'what dead recordings left cannot be looked for'),
+    )
     await clock.sleep(LEFTOVERS_EVERY_MS, signal).catch(() => undefined)
   }
 }

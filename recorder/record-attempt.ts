@@ -9,6 +9,7 @@ import { findRecording, hasSeenPeople, type Meeting, notePresence } from '../db/
 import { type Artefact, attempts } from '../db/schema.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../storage/s3.ts'
+import { askGoogleLate } from './ask-google-late.ts'
 import { borrowProfile, NoBotProfile } from './bot-profile.ts'
 import { concludeAttempt } from './conclude-attempt.ts'
 import { keepArtefacts } from './keep-artefacts.ts'
@@ -50,6 +51,7 @@ export async function recordAttempt(deps: Deps, attemptId: string, beside: boole
   const plan: Visit = {
     ...planVisit(config, found.meeting, botOfLane(config, attempt.lane)),
     beside,
+    googleSaysSomebody: askGoogleLate(deps, found.meeting),
     sawPeopleBefore: await hasSeenPeople(db, found.meeting.id),
   }
   const over = new AbortController()
