@@ -4,7 +4,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { createApiKey } from './api-keys.ts'
 import { type OpenDatabase, openDatabase } from './connect.ts'
 import { cancelMeeting, changeMeeting, insertMeeting, lockMeeting } from './meetings.ts'
-import { meetings, recordings, webhookDeliveries, webhookEndpoints, webhookEvents } from './schema.ts'
+import {
+  meetings,
+  presences,
+  recordings,
+  webhookDeliveries,
+  webhookEndpoints,
+  webhookEvents,
+} from './schema.ts'
 import { openTestDatabase } from './test-database.ts'
 import {
   deleteEndpoint,
@@ -14,7 +21,14 @@ import {
   lockEndpoint,
   MOST_ENDPOINTS,
 } from './webhook-endpoints.ts'
-import { announceMeeting, announceRecording, emitEvent, type WebhookEventType } from './webhooks.ts'
+import {
+  announceCoverageAlert,
+  announceMeeting,
+  announceParticipant,
+  announceRecording,
+  emitEvent,
+  type WebhookEventType,
+} from './webhooks.ts'
 
 let server: Awaited<ReturnType<typeof openTestDatabase>>
 let database: OpenDatabase
@@ -207,6 +221,49 @@ describe('what happens to a meeting', () => {
     })
     expect(told[2]?.payload).toMatchObject({ meeting: { status: 'cancelled' } })
     expect(told.map(event => event.meetingId)).toEqual([id, id, id])
+  })
+
+  test('a person whom two bots see is told of when the first sees them come and the last sees them leave', async () => {
+    await endpoint()
+    const { id } = await meeting()
+    const tell = async (kind: 'joined' | 'left', ...stays: string[]) => {
+      for (const stay of stays) {
+        const change = { kind, personKey: 'devices/7', name: 'Ana Ruiz', at }
+        await announceParticipant(database.db, { id, organizationId }, change)
+        const row = { id: stay, organizationId, meetingId: id, personKey: 'devices/7', joinedAt: at }
+        if (kind === 'joined') await database.db.insert(presences).values(row)
+        else await database.db.update(presences).set({ leftAt: at }).where(eq(presences.id, stay))
+      }
+    }
+    const [first, second, third] = [randomUUID(), randomUUID(), randomUUID()]
+    await tell('joined', first, second)
+    await tell('left', first, second)
+    await tell('joined', third)
+    const told = await events()
+    expect(told.map(event => event.type)).toEqual([
+      'participant.joined',
+      'participant.left',
+      'participant.joined',
+    ])
+    expect(told[0]?.payload).toMatchObject({ participant: { id: 'devices/7', name: 'Ana Ruiz' } })
+  })
+
+  test('coverage that is too low is told with its gaps', async () => {
+    await endpoint()
+    const { id, recordingId } = await meeting()
+    const coverage = {
+      source: 'google' as const,
+      final: true,
+      percent: 71.5,
+      humanMs: 1000,
+      recordedMs: 715,
+      gaps: [],
+    }
+    const recording = { id: recordingId, organizationId, meetingId: id }
+    await announceCoverageAlert(database.db, recording, { coverage, thresholdPercent: 98, at })
+    const [event] = await events()
+    expect(event).toMatchObject({ type: 'coverage.alert', meetingId: id, recordingId })
+    expect(event?.payload).toMatchObject({ coverage, thresholdPercent: 98, recording: { id: recordingId } })
   })
 
   test('a recording is told of once for each revision, and its start once at all', async () => {

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
-import { and, eq, sql } from 'drizzle-orm'
+import { and, eq, isNull, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
-import { type Coverage, meetings, recordings, webhookEndpoints } from './schema.ts'
+import { type Coverage, meetings, presences, recordings, webhookEndpoints } from './schema.ts'
 import type { RecordingStatus } from './states.ts'
 
 /** What an endpoint can ask to be told of. Names never change; more may be added. */
@@ -131,18 +131,35 @@ export async function announceRecording(
   await emitEvent(db, { organizationId, type, at, data, meetingId, recordingId, onceKey })
 }
 
-/** Tells that somebody came into or left the call. Our own bots are nobody. */
+/**
+ * Tells that somebody comes into or leaves the call, just before that is written down as a presence. Where two bots see
+ * the same person, the first to see them come and the last to see them leave is told of. Our own bots are nobody.
+ */
 export async function announceParticipant(
   db: Queryable,
   meeting: { id: string; organizationId: string },
-  change: { kind: 'joined' | 'left'; name: string | null; at: Date },
+  change: { kind: 'joined' | 'left'; personKey: string; name: string | null; at: Date },
 ): Promise<void> {
   const { id: meetingId, organizationId } = meeting
-  const type = `participant.${change.kind}` as const
+  const { kind, personKey, name, at } = change
+  const type = `participant.${kind}` as const
   if (!(await somebodyListens(db, organizationId, type))) return
-  const about = await describe(db, meetingId)
-  const data = { meeting: about.meeting, participant: { name: change.name } }
-  await emitEvent(db, { organizationId, type, at: change.at, data, meetingId })
+  const present = await db
+    .select({ id: presences.id })
+    .from(presences)
+    .where(
+      and(
+        eq(presences.meetingId, meetingId),
+        eq(presences.personKey, personKey),
+        eq(presences.source, 'bot'),
+        isNull(presences.leftAt),
+      ),
+    )
+    .limit(2)
+  if (present.length !== (kind === 'joined' ? 0 : 1)) return
+  const { meeting: about } = await describe(db, meetingId)
+  const data = { meeting: about, participant: { id: personKey, name } }
+  await emitEvent(db, { organizationId, type, at, data, meetingId })
 }
 
 /** Tells that too little of a call is in its recording. */

@@ -56,7 +56,13 @@ const coverage = z
 
 const ofMeeting = z.object({ meeting })
 const ofRecording = z.object({ meeting, recording })
-const ofParticipant = z.object({ meeting, participant: z.object({ name: maybe(z.string()) }) })
+const ofParticipant = z.object({
+  meeting,
+  participant: z.object({
+    id: z.string().meta({ description: 'The same when they come and when they leave' }),
+    name: maybe(z.string()),
+  }),
+})
 
 interface Told {
   summary: string
