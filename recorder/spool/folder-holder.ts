@@ -60,14 +60,14 @@ export async function tryHold(path: string): Promise<Hold | undefined> {
  * as gone when it has not touched its file for a while, by this process's own steady clock: ask again later.
  * @param path no file, or one that cannot be read, is held by nobody
  */
-export async function isHolderGone(path: string): Promise<boolean> {
+export async function isHolderGone(path: string, silentMs = SILENT_MS): Promise<boolean> {
   const holder = await readHolder(path)
   if (holder === undefined || holder.released) return true
   if (holder.place === thisProcess().place) {
     const now = await readProcessStat(holder.pid)
     return now?.startTicks !== holder.startTicks
   }
-  return await isSilent(path)
+  return await isSilent(path, silentMs)
 }
 
 /** Pid of the holder, or undefined. */
@@ -86,11 +86,11 @@ async function readHolder(path: string): Promise<Holder | undefined> {
 
 const lastTouches = new Map<string, { mtimeMs: number; seenAtMs: number }>()
 
-async function isSilent(path: string): Promise<boolean> {
+async function isSilent(path: string, silentMs: number): Promise<boolean> {
   const { mtimeMs } = await stat(path)
   const before = lastTouches.get(path)
   if (before?.mtimeMs === mtimeMs) {
-    const silent = performance.now() - before.seenAtMs > SILENT_MS
+    const silent = performance.now() - before.seenAtMs > silentMs
     if (silent) lastTouches.delete(path)
     return silent
   }

@@ -23,6 +23,7 @@ import {
   openPath,
   ownerPath,
   partPath,
+  readFacts,
   readIfThere,
   type SegmentFacts,
   takerPath,
@@ -142,9 +143,10 @@ async function storeSegments(
   const until = (what: string) => ({ patience, clock, signal, trouble: reportTrouble(log, what) })
   const storing = until('segments of a dead recording cannot be stored')
   const init = await tryAgain(() => findInit(deps, owner, dir, numbers), storing)
+  const startedAtMs = await findStart(db, attempt.id, dir, numbers)
 
   const storeOne = async (number: number): Promise<SegmentFacts | undefined> => {
-    const found = await recoverSegment(dir, number, init)
+    const found = await recoverSegment(dir, number, init, startedAtMs)
     if (found.kind === 'stored') return found.facts
     if (found.kind === 'nothing') {
       log.warn({ segment: number }, 'nothing of a segment that was left on the disk can be used')
@@ -206,6 +208,21 @@ async function findInit(
   if (here !== undefined || !numbers.some(number => number > 0)) return here
   const key = segmentKey({ prefix, organizationId, recordingId, attempt: attemptNumber, number: 0 })
   return (await store.head(key)) && buffer(await store.get(key))
+}
+
+/** Wall clock of the attempt's media time 0, which any of its segments tells. */
+async function findStart(
+  db: Database,
+  attemptId: string,
+  dir: string,
+  numbers: number[],
+): Promise<number | undefined> {
+  for (const number of numbers) {
+    const [facts] = await readFacts(dir, number)
+    if (facts) return facts.wallClockStartMs - facts.startMs
+  }
+  const [row] = await db.select().from(segments).where(eq(segments.attemptId, attemptId)).limit(1)
+  return row && row.startedAt.getTime() - row.startMs
 }
 
 /**

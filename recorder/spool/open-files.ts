@@ -1,21 +1,11 @@
 import { closeSync, fstatSync, ftruncateSync, openSync, writeFileSync, writeSync } from 'node:fs'
+import type { OpenFragment } from '../capture/segmenter.ts'
 import { factsPath, initPath, openPath, type SegmentFacts } from './work-folder.ts'
-
-/** A piece of the segment that is being recorded (recorder/capture/segmenter.ts). */
-export interface Fragment {
-  /** Number of its segment; 0 for the init piece. */
-  segment: number
-  bytes: Buffer
-  startMs: number
-  durationMs: number
-  /** Milliseconds since 1970 of its first picture. */
-  wallClockStartMs: number
-}
 
 /** Segments that are still being recorded, on the disk up to the last fragment. */
 export interface OpenFiles {
   /** Appends at once. Throws what the disk says, once for each segment: the rest of that segment is then left out. */
-  append(fragment: Fragment): void
+  append(fragment: OpenFragment): void
   /** The segment is over. @returns bytes of it on the disk; undefined when they are not all there */
   close(segment: number): number | undefined
   closeAll(): void
@@ -25,7 +15,7 @@ export interface OpenFiles {
 export function keepOpenFiles(dir: string): OpenFiles {
   const open = new Map<number, { fd: number; bytes: number } | 'given up'>()
 
-  function begin({ segment, startMs, wallClockStartMs, bytes }: Fragment): { fd: number; bytes: number } {
+  function begin({ segment, startMs, wallClockStartMs, bytes }: OpenFragment): { fd: number; bytes: number } {
     const facts: SegmentFacts = {
       number: segment,
       sha256: '',

@@ -13,11 +13,13 @@ export type Recovered =
  * Reads a segment that a process left on the disk. Bytes that are what was written down are taken as they are; of
  * others (a segment that was still open, a machine that lost its power) the whole fragments are.
  * @param init the attempt's init piece; without it only bytes that are as written down can be used
+ * @param startedAtMs wall clock of the attempt's media time 0, for bytes beside which nothing is written down
  */
 export async function recoverSegment(
   dir: string,
   number: number,
   init: Buffer | undefined,
+  startedAtMs?: number,
 ): Promise<Recovered> {
   const oneOf = await readFacts(dir, number)
   const [described] = oneOf
@@ -27,24 +29,22 @@ export async function recoverSegment(
   const sha256 = sha256Of(bytes)
   const exact = oneOf.find(facts => facts.sha256 === sha256)
   if (exact) return { kind: 'whole', facts: exact, bytes }
-  if (described === undefined || init === undefined) return { kind: 'nothing' }
-  if (number === 0)
-    return {
-      kind: 'mended',
-      facts: { ...described, sha256: sha256Of(init), sizeBytes: init.length },
-      bytes: init,
-    }
-  const whole = readWholeFragments(bytes, init)
-  if (whole.bytes.length === 0) return { kind: 'nothing' }
+  if (init === undefined) return { kind: 'nothing' }
+  const whole = number === 0 ? { bytes: init, startMs: 0, durationMs: 0 } : readWholeFragments(bytes, init)
+  const wallClockStartMs =
+    described?.wallClockStartMs ?? (startedAtMs === undefined ? undefined : startedAtMs + whole.startMs)
+  if (whole.bytes.length === 0 || wallClockStartMs === undefined) return { kind: 'nothing' }
   return {
     kind: 'mended',
     bytes: whole.bytes,
     facts: {
-      ...described,
+      number,
       sha256: sha256Of(whole.bytes),
       sizeBytes: whole.bytes.length,
       startMs: whole.startMs,
       durationMs: whole.durationMs,
+      wallClockStartMs,
+      thinned: described?.thinned ?? false,
     },
   }
 }

@@ -1,4 +1,4 @@
-import { readdir, readFile, stat, symlink, writeFile } from 'node:fs/promises'
+import { readdir, readFile, stat, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test, vi } from 'vitest'
 import { type FaultMode, type FaultProxy, startFaultProxy } from '../../sandbox/fault-proxy.ts'
@@ -197,22 +197,4 @@ test('what could not be stored within the limit stays on the disk, and the wait 
   expect(performance.now() - began).toBeLessThan(3000)
   expect((await files(owner.attemptId)).filter(name => name.endsWith('.part'))).toHaveLength(taken.length)
   expect(await somethingWaits(join(world.workRoot, owner.attemptId))).toBe(true)
-})
-
-test('a segment that a full disk refuses goes up from memory, and the rows keep their order', async () => {
-  const owner = await world.beginAttempt()
-  const workDir = join(world.workRoot, owner.attemptId)
-  await using spool = openSpool(world.deps(owner.attemptId), owner)
-  await world.s3.set('refuse')
-  // Writing there is what writing to a full disk is: ENOSPC.
-  await symlink('/dev/full', join(workDir, '00003.part.tmp'))
-  for (const segment of taken.slice(0, 4)) {
-    if (segment.number === 3) {
-      // The writer removes its draft when it fails, and is refused again when it has thinned.
-      await spool.take(segment)
-    } else await spool.take(segment)
-  }
-  await world.s3.set('pass')
-  await spool.drained(10_000)
-  expect((await world.rows(owner.attemptId)).map(({ number }) => number)).toEqual([0, 1, 2, 3])
 })

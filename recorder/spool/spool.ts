@@ -3,8 +3,8 @@ import { type Clock, TimedOut, withTimeout } from '../../clock.ts'
 import type { Database } from '../../db/connect.ts'
 import type { Log } from '../../log.ts'
 import type { Store } from '../../storage/s3.ts'
-import type { Segment } from '../capture/segmenter.ts'
-import { type Fragment, keepOpenFiles } from './open-files.ts'
+import type { OpenFragment, Segment } from '../capture/segmenter.ts'
+import { keepOpenFiles } from './open-files.ts'
 import { keepSegmentBytes } from './segment-bytes.ts'
 import { openSegmentQueue, type QueuedSegment, type SegmentOwner } from './segment-queue.ts'
 import { PATIENCE, type Patience, reportTrouble } from './try-again.ts'
@@ -28,7 +28,7 @@ export interface SpoolState {
 /** The way of one attempt's segments from the capture to the bucket and the database. */
 export interface Spool extends AsyncDisposable {
   /** A fragment of the segment that is being recorded, on the disk when this returns. Never throws. */
-  fragment(fragment: Fragment): void
+  fragment(fragment: OpenFragment): void
   /** A closed segment: on the disk and queued. Never waits for the network and never rejects. */
   take(segment: Segment): Promise<void>
   /**
