@@ -4,7 +4,7 @@ import type { KeyOwner } from '../db/api-keys.ts'
 import type { Log } from '../log.ts'
 
 // Asked every few seconds by whoever runs the process.
-const PROBES = new Set(['/healthz', '/readyz'])
+const PROBES = new Set(['/healthz', '/readyz', '/metrics'])
 const USABLE_ID = /^[\w.-]{1,64}$/
 
 /**

@@ -5,6 +5,7 @@ import { authenticate } from './authenticate.ts'
 import { docsRoutes } from './docs.ts'
 import { healthRoutes } from './health.ts'
 import { meetingsRoutes, type RouteDeps } from './meetings.routes.ts'
+import { metricsRoutes } from './metrics.ts'
 import { Problem, problemDocument } from './problem.ts'
 import { recordRequests } from './request-record.ts'
 import { toProblem } from './to-problem.ts'
@@ -16,7 +17,12 @@ const BODY_LIMIT_BYTES = 256 * 1024
 
 /** The HTTP application, not yet listening. */
 export function createServer(
-  deps: RouteDeps & { log: Log; vault: Vault; allowPrivateWebhooks: boolean },
+  deps: RouteDeps & {
+    log: Log
+    vault: Vault
+    allowPrivateWebhooks: boolean
+    metricsToken: string | undefined
+  },
 ): Express {
   const app = express()
   app.disable('x-powered-by')
@@ -31,6 +37,7 @@ export function createServer(
     }),
   )
   app.use(healthRoutes(deps))
+  app.use(metricsRoutes(deps))
   app.use(docsRoutes())
   app.use(
     '/v1',

@@ -77,6 +77,7 @@ export async function startApi(
     recordingLink: createRecordingLink(store, { linkSeconds: config.storage.linkSeconds, clock }),
     vault,
     allowPrivateWebhooks: config.webhooks.allowPrivate,
+    metricsToken: config.api.metricsToken,
   })
   const dispatcher = await startDispatcher({
     db: database.db,
