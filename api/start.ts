@@ -12,7 +12,7 @@ import { createStore } from '../storage/s3.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createRecordingLink } from './recording-link.ts'
 import { createServer } from './server.ts'
-import { systemResolve } from './webhooks/destination.ts'
+import { createResolve } from './webhooks/destination.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
 import { openVault } from './webhooks/vault.ts'
 
@@ -84,7 +84,7 @@ export async function startApi(
     databaseUrl,
     vault,
     settings: config.webhooks,
-    resolve: systemResolve,
+    resolve: createResolve(config.webhooks.allowPrivate),
     clock,
     log,
   })

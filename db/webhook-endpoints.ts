@@ -72,14 +72,15 @@ export async function lockEndpoint(
   return row
 }
 
-/** Changes an endpoint that {@link lockEndpoint} holds. */
+/** Changes an endpoint that {@link lockEndpoint} holds. At a new address it has not failed yet. */
 export async function changeEndpoint(
   tx: Transaction,
   endpoint: EndpointRow,
   change: Partial<Pick<EndpointRow, 'url' | 'description' | 'eventTypes' | 'secrets'>>,
   now: Date,
 ): Promise<EndpointRow> {
-  return update(tx, endpoint, { ...change, updatedAt: now })
+  const moved = change.url !== undefined && change.url !== endpoint.url
+  return update(tx, endpoint, { ...change, ...(moved ? { failingSince: null } : {}), updatedAt: now })
 }
 
 /** Lets an endpoint that {@link lockEndpoint} holds be told again: of what happens from now on. */

@@ -1,5 +1,7 @@
-import { describe, expect, test } from 'vitest'
-import { addressAllowed, checkedAddresses, urlFault } from './destination.ts'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { describe, expect, onTestFinished, test } from 'vitest'
+import { addressAllowed, checkedAddresses, createResolve, urlFault } from './destination.ts'
 
 const PUBLIC = [
   '8.8.8.8',
@@ -126,5 +128,42 @@ describe('a name', () => {
     expect(await checkedAddresses(new URL('https://8.8.4.4/'), false, never)).toEqual([
       { address: '8.8.4.4', family: 4 },
     ])
+  })
+})
+
+describe('a name server', () => {
+  /** Answers every question of type A with one address, or not at all; of other types it knows nothing (RFC 1035 §4). */
+  async function nameServer(address?: string): Promise<string> {
+    const socket = createSocket('udp4')
+    socket.on('message', (question, from) => {
+      if (!address) return
+      const endOfName = question.indexOf(0, 12)
+      const asked = question.subarray(0, endOfName + 5)
+      const isA = question.readUInt16BE(endOfName + 1) === 1
+      const head = Buffer.from(asked)
+      head.writeUInt16BE(0x8180, 2)
+      head.writeUInt16BE(isA ? 1 : 0, 6)
+      head.writeUInt32BE(0, 8)
+      const record = Buffer.from([0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 1, 0, 4, ...address.split('.').map(Number)])
+      socket.send(isA ? Buffer.concat([head, record]) : head, from.port, from.address)
+    })
+    socket.bind(0, '127.0.0.1')
+    await once(socket, 'listening')
+    onTestFinished(() => void socket.close())
+    return `127.0.0.1:${socket.address().port}`
+  }
+  const url = new URL('https://erp.example/hook')
+
+  test('that knows a public address is believed', async () => {
+    const resolve = createResolve(false, [await nameServer('190.85.1.1')])
+    expect(await checkedAddresses(url, false, resolve)).toEqual([{ address: '190.85.1.1', family: 4 }])
+  })
+  test('that points at this machine is not', async () => {
+    const resolve = createResolve(false, [await nameServer('127.0.0.1')])
+    await expect(checkedAddresses(url, false, resolve)).rejects.toMatchObject({ code: 'address_refused' })
+  })
+  test('that keeps silent is given up', async () => {
+    const resolve = createResolve(false, [await nameServer()])
+    await expect(resolve('erp.example')).rejects.toMatchObject({ syscall: 'queryA', code: 'ETIMEOUT' })
   })
 })

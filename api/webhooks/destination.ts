@@ -1,4 +1,4 @@
-import { lookup } from 'node:dns/promises'
+import { lookup, Resolver } from 'node:dns/promises'
 import { BlockList, isIP } from 'node:net'
 
 /** Where a webhook may go: public addresses, unless the operator allows private ones. */
@@ -11,11 +11,32 @@ export interface Address {
 /** Asks for every address of a name. Rejects when there is none. */
 export type Resolve = (name: string) => Promise<Address[]>
 
-export const systemResolve: Resolve = async name =>
-  (await lookup(name, { all: true, order: 'verbatim' })).map(({ address, family }) => ({
-    address,
-    family: family === 6 ? 6 : 4,
-  }))
+/**
+ * How this process asks for names. Public ones are asked of the name servers directly: the system's own look-up holds one
+ * of few threads for as long as a name server keeps silent, and callers choose whose names these are. Where private
+ * receivers are allowed the system's is used, which knows its hosts file.
+ * @param nameServers in the place of the machine's own, `address:port`
+ */
+export function createResolve(allowPrivate: boolean, nameServers?: string[]): Resolve {
+  if (allowPrivate) return askSystem
+  const resolver = new Resolver({ timeout: NAME_SERVER_MS, tries: 2 })
+  if (nameServers) resolver.setServers(nameServers)
+  return async name => {
+    const [four, six] = await Promise.allSettled([resolver.resolve4(name), resolver.resolve6(name)])
+    if (four.status === 'rejected' && six.status === 'rejected') throw four.reason
+    return [
+      ...(four.status === 'fulfilled' ? four.value : []).map(address => ({ address, family: 4 as const })),
+      ...(six.status === 'fulfilled' ? six.value : []).map(address => ({ address, family: 6 as const })),
+    ]
+  }
+}
+
+const NAME_SERVER_MS = 2500
+
+async function askSystem(name: string): Promise<Address[]> {
+  const found = await lookup(name, { all: true, order: 'verbatim' })
+  return found.map(({ address, family }) => ({ address, family: family === 6 ? 6 : 4 }))
+}
 
 /** A webhook may not go there; the message says why and is the caller's to see. */
 export class DestinationRefused extends Error {

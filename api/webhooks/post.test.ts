@@ -4,7 +4,7 @@ import { createServer } from 'node:net'
 import { getCACertificates, setDefaultCACertificates } from 'node:tls'
 import { afterEach, describe, expect, onTestFinished, test } from 'vitest'
 import { makeCertificate } from '../../sandbox/meet-web/certificate.ts'
-import { type Resolve, systemResolve } from './destination.ts'
+import { createResolve, type Resolve } from './destination.ts'
 import { type PostOptions, post } from './post.ts'
 import { type Receiver, startReceiver } from './receiver-for-tests.ts'
 
@@ -25,7 +25,7 @@ const send = (url: string, changes: Partial<PostOptions> = {}) =>
     {
       timeoutMs: 5000,
       allowPrivate: true,
-      resolve: systemResolve,
+      resolve: createResolve(true),
       signal: new AbortController().signal,
       ...changes,
     },
@@ -126,6 +126,20 @@ describe('a post', () => {
       expect(await send(`http://127.0.0.1:${port}/`)).toMatchObject({ status: null, error: 'bad_answer' })
     },
   )
+
+  test('that is answered with another protocol fails', async () => {
+    const server = createServer(socket => {
+      socket.on('error', () => socket.destroy())
+      socket.write('HTTP/1.1 101 Switching Protocols\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n')
+    })
+    server.listen(0, '127.0.0.1')
+    await once(server, 'listening')
+    onTestFinished(() => void server.close())
+    const { port } = server.address() as AddressInfo
+    const posted = await send(`http://127.0.0.1:${port}/`)
+    expect(posted.error).toBe('connection_failed')
+    expect(posted.durationMs).toBeLessThan(4000)
+  })
 
   test('to a name that does not exist fails', async () => {
     const resolve = async () => {

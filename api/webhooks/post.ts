@@ -95,6 +95,8 @@ function send(url: URL, options: RequestOptions, payload: Buffer): Promise<Incom
     // Stays for errors after the answer began, which change nothing any more.
     request.on('error', reject)
     request.once('response', resolve)
+    // A connection that was closed with neither, as after an answer of 101.
+    request.once('close', () => reject(new Error('closed without an answer')))
     request.end(payload)
   })
 }
@@ -144,7 +146,7 @@ async function unlessAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<
 function errorOf(error: unknown): PostError {
   if (error instanceof DestinationRefused) return error.code
   const { code = '', syscall } = error as NodeJS.ErrnoException
-  if (syscall === 'getaddrinfo') return 'name_not_resolved'
+  if (syscall === 'getaddrinfo' || syscall?.startsWith('query')) return 'name_not_resolved'
   if (code.startsWith('HPE_')) return 'bad_answer'
   if (/^(ERR_TLS|ERR_SSL|CERT_|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|EPROTO)/.test(code)) return 'tls_failed'
   return 'connection_failed'
