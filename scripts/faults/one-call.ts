@@ -171,12 +171,15 @@ function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expec
   if (!(expected.endings ?? ['call_ended_by_host']).includes(ending)) why.push(`it ended with "${ending}"`)
   if (expected.attempts && !sameEndings(endings, expected.attempts))
     why.push(`its attempts ended with ${endings.join(', ')}, not ${expected.attempts.flat().join(', ')}`)
-  const base = { ending, status: recording.status, attempts: endings, gaps: facts.gaps, why }
+  const failedChecks = Object.entries(recording.checks ?? {}).flatMap(([name, check]) =>
+    check.ok ? [] : [`${name}: ${check.detail}`],
+  )
+  const base = { ending, status: recording.status, attempts: endings, gaps: facts.gaps, failedChecks, why }
   if (recording.drive.status !== 'uploaded') why.push(`its copy in Drive is "${recording.drive.status}"`)
   if (!report) {
     why.push('there is no file')
     const lost = seconds(facts.endedAtMs - facts.joinedAtMs)
-    return { ...base, lostSeconds: lost, recoverySeconds: lost }
+    return { ...base, holes: [], lostSeconds: lost, recoverySeconds: lost }
   }
   const near = facts.joinedAtMs
   const whole = { fromMs: expected.fromMs ?? facts.joinedAtMs, toMs: facts.endedAtMs }
@@ -194,7 +197,12 @@ function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expec
   why.push(...clockTimes(facts))
   const repeatMs = longestRepeatMs(report)
   if (repeatMs > MOST_REPEATED_MS) why.push(`${repeatMs} ms are in the file twice`)
-  return { ...base, ...measured }
+  const sinceFault = (ms: number) => seconds(ms - expected.faultAtMs)
+  return {
+    ...base,
+    ...measured,
+    holes: holes.map(({ fromMs, toMs }): [number, number] => [sinceFault(fromMs), sinceFault(toMs)]),
+  }
 }
 
 /** Are the times that the recording states those of the real clock? */

@@ -28,6 +28,10 @@ export interface Seen {
   attempts: string[]
   /** What the recording itself says is missing: its reasons. */
   gaps: string[]
+  /** Where nothing new is to be seen in the file: seconds from the fault, from and to. */
+  holes: [number, number][]
+  /** The recording's own checks that failed. */
+  failedChecks: string[]
   /** What is not as it should be. */
   why: string[]
   /** Said of this run, such as a way taken because the machine forbids another. */
@@ -35,7 +39,8 @@ export interface Seen {
 }
 
 /** The line of `--json`. */
-export interface Line extends Partial<Pick<Seen, 'status' | 'attempts' | 'gaps' | 'note'>> {
+export interface Line
+  extends Partial<Pick<Seen, 'status' | 'attempts' | 'gaps' | 'holes' | 'failedChecks' | 'note'>> {
   fault: string
   ok: boolean
   lostSeconds: number | undefined
@@ -86,6 +91,8 @@ export function together(all: readonly Seen[]): Seen {
     status: all.find(seen => !GOOD.includes(seen.status))?.status ?? words(seen => seen.status),
     attempts: all.flatMap(seen => seen.attempts),
     gaps: all.flatMap(seen => seen.gaps),
+    holes: all.flatMap(seen => seen.holes),
+    failedChecks: all.flatMap(seen => seen.failedChecks),
     why: all.flatMap(seen => seen.why),
   }
 }

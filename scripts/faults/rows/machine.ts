@@ -1,5 +1,5 @@
 // The machine of a recorder: its disk and its clock.
-import { closeSync, fsyncSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
+import { closeSync, openSync, rmSync, statfsSync, writeSync } from 'node:fs'
 import { join } from 'node:path'
 import type { StageRecorder } from '../../../sandbox/journeys/stage-recorder.ts'
 import { recordedCall } from '../one-call.ts'
@@ -8,6 +8,7 @@ import type { Row } from '../row.ts'
 const DISK_BYTES = 96 * 1024 * 1024
 const FULL_MS = 15_000
 const NAMED_FULL_MS = 300_000
+const FILL_EVERY_MS = 50
 const STEP_MS = 300_000
 const AFTER_MS = 4_000
 
@@ -25,30 +26,41 @@ const diskFull: Row = {
     await using recorder = await stage.addRecorder({ name: 'small-disk', diskBytes: DISK_BYTES })
     const one = await recordedCall(ground, 'disk-full', { beforeFaultMs: 4_000 })
     const faultAtMs = Date.now()
-    const filler = fill(recorder)
-    await one.goesOn(ground.full ? NAMED_FULL_MS : FULL_MS)
-    rmSync(filler)
+    const untilMs = performance.now() + (ground.full ? NAMED_FULL_MS : FULL_MS)
+    const filler = new DiskFiller(recorder)
+    while (performance.now() < untilMs) {
+      filler.fill()
+      await one.goesOn(FILL_EVERY_MS)
+    }
+    filler.free()
     await one.goesOn(AFTER_MS)
     one.end()
-    return one.measure({ faultAtMs, interrupts: false, attempts: ['call_ended_by_host'] })
+    return await one.measure({ faultAtMs, interrupts: false, attempts: ['call_ended_by_host'] })
   },
 }
 
-/** Fills the recorder's own file system to the last byte, and makes sure that it is one. */
-function fill(recorder: StageRecorder): string {
-  // Its mounts are seen through its process.
-  const disk = join('/proc', String(recorder.process.pid), 'root', recorder.dataDir)
-  const { bsize, blocks } = statfsSync(disk)
-  if (bsize * blocks > 2 * DISK_BYTES) throw new Error(`${recorder.name} has no small disk of its own`)
-  const path = join(disk, 'filler')
-  const file = openSync(path, 'w')
-  try {
-    for (const size of [1024 * 1024, 4096, 1]) writeUntilFull(file, Buffer.alloc(size, 1))
-    fsyncSync(file)
-  } finally {
-    closeSync(file)
+/** Fills the recorder's own file system to the last byte, and again what has become free. */
+class DiskFiller {
+  readonly #path: string
+  readonly #file: number
+
+  constructor(recorder: StageRecorder) {
+    // Its mounts are seen through its process.
+    const disk = join('/proc', String(recorder.process.pid), 'root', recorder.dataDir)
+    const { bsize, blocks } = statfsSync(disk)
+    if (bsize * blocks > 2 * DISK_BYTES) throw new Error(`${recorder.name} has no small disk of its own`)
+    this.#path = join(disk, 'filler')
+    this.#file = openSync(this.#path, 'w')
   }
-  return path
+
+  fill(): void {
+    for (const size of [1024 * 1024, 4096, 1]) writeUntilFull(this.#file, Buffer.alloc(size, 1))
+  }
+
+  free(): void {
+    closeSync(this.#file)
+    rmSync(this.#path)
+  }
 }
 
 function writeUntilFull(file: number, block: Buffer): void {
