@@ -15,7 +15,7 @@ import {
 } from './meetings.ts'
 import { onlyMethods } from './only-methods.ts'
 import { readBody, readQuery } from './read-input.ts'
-import { type RecordingLink, videoFileName } from './recording-link.ts'
+import { type RecordingLink, recordingLinks } from './recording-link.ts'
 import { listedMeeting, participantsView, recordingView } from './views.ts'
 
 export interface RouteDeps extends MeetingDeps {
@@ -88,9 +88,8 @@ export function meetingsRoutes(deps: RouteDeps): Router {
       if (!found) throw noSuchMeeting()
       const { recording, meeting } = found
       const attempts = await listAttempts(db, organizationId, recording.id)
-      const there = ['available', 'partial'].includes(recording.status) && recording.s3Key !== null
-      const link = there ? await deps.recordingLink(recording.s3Key ?? '', videoFileName(meeting)) : undefined
-      response.json(recordingView(recording, attempts, link))
+      const links = await recordingLinks(deps.recordingLink, meeting, recording)
+      response.json(recordingView(recording, attempts, links))
     })
     .all(onlyMethods('GET'))
 

@@ -393,7 +393,7 @@ test('participants are shown with their stays in the call, matched by name where
   })
   const { id: attemptId, organizationId } = await attemptOf(meeting.id)
   const at = (minute: number) => new Date(Date.UTC(2031, 2, 4, 15, minute))
-  const seen = (name: string | null, from: number, to: number | null) => ({
+  const seen = (name: string | null, from: number, to: number | null, more: object = {}) => ({
     id: randomUUID(),
     organizationId,
     meetingId: meeting.id,
@@ -402,6 +402,7 @@ test('participants are shown with their stays in the call, matched by name where
     name,
     joinedAt: at(from),
     leftAt: to === null ? null : at(to),
+    ...more,
   })
   await api.db
     .insert(presences)
@@ -421,6 +422,19 @@ test('participants are shown with their stays in the call, matched by name where
     ['ana ruiz', 'ana@clinica.example'],
     ['Luis Paz', null],
     ['Ana Ruiz', 'ana@clinica.example'],
+  ])
+  expect(participantsViewSchema.parse(answer.body).source).toBe('bot')
+
+  const byGoogle = { source: 'google', attemptId: null }
+  await api.db
+    .insert(presences)
+    .values([seen('Ana Ruiz', 1, 10, byGoogle), seen('Testigo', 0, 11, { ...byGoogle, bot: true })])
+  const later = await api.call('GET', `/v1/meetings/${meeting.id}/participants`)
+  const { source, presences: stays } = participantsViewSchema.parse(later.body)
+  expect(source).toBe('google')
+  expect(stays.map(({ name, bot, leftAt }) => [name, bot, leftAt])).toEqual([
+    ['Testigo', true, at(11).toISOString()],
+    ['Ana Ruiz', false, at(10).toISOString()],
   ])
 })
 
@@ -494,5 +508,105 @@ describe('the recording of a meeting', () => {
       status: 'available',
       ending: 'call_ended_by_host',
     })
+  })
+
+  test('says what part of the call it holds, what is missing and why, and what Google recorded itself', async () => {
+    const meeting = await made({ topic: 'Junta' })
+    const at = (second: number) => new Date(Date.UTC(2031, 2, 4, 15, 0, second)).toISOString()
+    const gap = { from: at(20), to: at(30), ms: 10_000, reason: 'recorder_died' as const }
+    const timeline = [
+      { fileStartMs: 0, fileEndMs: 20_000, clockStart: at(0), clockEnd: at(20), attempt: 1 },
+      { fileStartMs: 20_000, fileEndMs: 40_000, clockStart: at(30), clockEnd: at(50), attempt: 2 },
+    ]
+    const early = { from: at(-5), to: at(0), ms: 5000, reason: 'not_yet_recording' as const }
+    await api.db
+      .update(recordings)
+      .set({
+        status: 'partial',
+        s3Key: 'videos/recording-r2.mp4',
+        revision: 2,
+        manifestKey: 'videos/manifest-r2.json',
+        manifestSha256: 'ef'.repeat(32),
+        timeline,
+        gaps: [gap],
+        coverage: {
+          source: 'google',
+          final: true,
+          percent: 72.72,
+          humanMs: 55_000,
+          recordedMs: 40_000,
+          gaps: [early, gap],
+        },
+        coverageAlertAt: new Date(at(59)),
+        nativeRecordings: [
+          {
+            name: 'conferenceRecords/c/recordings/r',
+            driveFileId: '1native',
+            s3Key: 'videos/native-1.mp4',
+            sha256: 'ab'.repeat(32),
+            driveSha256: null,
+            sizeBytes: 77,
+            startedAt: at(1),
+            endedAt: null,
+            copiedAt: at(59),
+          },
+        ],
+      })
+      .where(eq(recordings.meetingId, meeting.id))
+    const answer = await api.call('GET', `/v1/meetings/${meeting.id}/recording`)
+    const recording = recordingViewSchema.parse(answer.body)
+    expect(recording).toMatchObject({
+      revision: 2,
+      timeline,
+      gaps: [{ ...gap, en: expect.stringMatching(/process died/), es: expect.any(String) }],
+      coverage: {
+        source: 'google',
+        final: true,
+        percent: 72.72,
+        humanMs: 55_000,
+        recordedMs: 40_000,
+        gaps: [{ ...early, es: expect.stringMatching(/antes/) }, gap],
+        alertedAt: at(59),
+      },
+      manifest: { sha256: 'ef'.repeat(32) },
+      native: [
+        { startedAt: at(1), endedAt: null, sizeBytes: 77, sha256: 'ab'.repeat(32), driveFileId: '1native' },
+      ],
+    })
+    const named = (url = '') => {
+      const { pathname, searchParams } = new URL(url)
+      return [pathname.split('/').at(-1), searchParams.get('response-content-disposition')]
+    }
+    expect(named(recording.manifest?.url)).toEqual([
+      'manifest-r2.json',
+      expect.stringContaining('2031-03-04-junta-manifest.json'),
+    ])
+    expect(named(recording.native[0]?.s3.url)).toEqual([
+      'native-1.mp4',
+      expect.stringContaining('2031-03-04-junta-google-1.mp4'),
+    ])
+  })
+
+  test('shows what Google recorded also where there is no video of ours', async () => {
+    const meeting = await made()
+    const native = {
+      name: 'conferenceRecords/c/recordings/r',
+      driveFileId: '1native',
+      s3Key: 'videos/native-1.mp4',
+      sha256: 'ab'.repeat(32),
+      driveSha256: null,
+      sizeBytes: 77,
+      startedAt: null,
+      endedAt: null,
+      copiedAt: new Date().toISOString(),
+    }
+    await api.db
+      .update(recordings)
+      .set({ status: 'failed', ending: 'missed', nativeRecordings: [native] })
+      .where(eq(recordings.meetingId, meeting.id))
+    const answer = await api.call('GET', `/v1/meetings/${meeting.id}/recording`)
+    const recording = recordingViewSchema.parse(answer.body)
+    expect(recording).toMatchObject({ s3: null, manifest: null, timeline: null, gaps: null, coverage: null })
+    expect(recording.native).toHaveLength(1)
   })
 })

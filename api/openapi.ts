@@ -110,7 +110,7 @@ export function openApiDocument() {
       '/v1/meetings/{id}/participants': {
         get: {
           operationId: 'getParticipants',
-          summary: 'Who is invited, and who was seen in the call and when',
+          summary: 'Who is invited, and who was in the call and when',
           requestParams: { path },
           responses: {
             200: json('People invited and people seen', participantsViewSchema),
@@ -121,7 +121,7 @@ export function openApiDocument() {
       '/v1/meetings/{id}/recording': {
         get: {
           operationId: 'getRecording',
-          summary: 'Where the recording stands, and links to it',
+          summary: 'Where the recording stands, what part of the call it holds, and links to it',
           requestParams: { path },
           responses: { 200: json('The recording', recordingViewSchema), ...refusals('meeting_not_found') },
         },

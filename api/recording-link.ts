@@ -1,4 +1,5 @@
 import type { Clock } from '../clock.ts'
+import type { RecordingRow } from '../db/meeting-view.ts'
 import type { MeetingRow } from '../db/meetings.ts'
 import type { Store } from '../storage/s3.ts'
 
@@ -17,8 +18,38 @@ export function createRecordingLink(
   }
 }
 
-/** `2026-11-23-comite-clinico.mp4`: the day in the meeting's own time zone and its topic in plain letters. */
-export function videoFileName(meeting: Pick<MeetingRow, 'startsAt' | 'timeZone' | 'topic'>): string {
+type Link = Awaited<ReturnType<RecordingLink>>
+
+/** Links to what there is to download of a recording. */
+export interface RecordingLinks {
+  video: Link | undefined
+  manifest: Link | undefined
+  /** One for each of Google's own recordings, in their order. */
+  native: Link[]
+}
+
+/** A link to everything of a recording; to the video only while its status says that there is one. */
+export async function recordingLinks(
+  link: RecordingLink,
+  meeting: NamedMeeting,
+  recording: Pick<RecordingRow, 'status' | 's3Key' | 'manifestKey' | 'nativeRecordings'>,
+): Promise<RecordingLinks> {
+  const { s3Key, manifestKey, nativeRecordings } = recording
+  const there = ['available', 'partial'].includes(recording.status) && s3Key !== null
+  const name = plainName(meeting)
+  return {
+    video: there ? await link(s3Key, `${name}.mp4`) : undefined,
+    manifest: there && manifestKey !== null ? await link(manifestKey, `${name}-manifest.json`) : undefined,
+    native: await Promise.all(
+      nativeRecordings.map((native, at) => link(native.s3Key, `${name}-google-${at + 1}.mp4`)),
+    ),
+  }
+}
+
+type NamedMeeting = Pick<MeetingRow, 'startsAt' | 'timeZone' | 'topic'>
+
+/** `2026-11-23-comite-clinico`: the day in the meeting's own time zone and its topic in plain letters. */
+export function plainName(meeting: NamedMeeting): string {
   const day = new Intl.DateTimeFormat('en-CA', { timeZone: meeting.timeZone, dateStyle: 'short' }).format(
     meeting.startsAt,
   )
@@ -29,5 +60,5 @@ export function videoFileName(meeting: Pick<MeetingRow, 'startsAt' | 'timeZone' 
     .replace(/[^a-z0-9]+/g, '-')
     .slice(0, 80)
     .replace(/^-+|-+$/g, '')
-  return `${[day, topic].filter(Boolean).join('-')}.mp4`
+  return [day, topic].filter(Boolean).join('-')
 }

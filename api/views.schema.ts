@@ -1,5 +1,6 @@
 import { z } from 'zod'
 import { ENDING_WORDS } from '../db/endings.ts'
+import { GAP_REASON_WORDS } from '../db/gap-reasons.ts'
 import { MEETING_STATUSES, RECORDING_STATUSES } from '../db/states.ts'
 import { PROBLEMS, type ProblemCode } from './problem.ts'
 
@@ -74,6 +75,45 @@ export const meetingListSchema = z
   })
   .meta({ id: 'MeetingList' })
 
+const ms = z.int().min(0)
+
+const gapView = z
+  .object({
+    from: instant,
+    to: instant,
+    ms,
+    reason: z.enum([...ENDING_WORDS, ...GAP_REASON_WORDS]).meta({
+      description:
+        'The ending of the attempt before the gap, or: "not_yet_recording" before the first picture, "ended_too_early" after the last one, "segment_lost" for a piece that was recorded and is gone',
+    }),
+    en: z.string(),
+    es: z.string(),
+  })
+  .meta({ id: 'Gap', description: 'A stretch of time that is missing' })
+
+const coverageView = z
+  .object({
+    source: z.enum(['google', 'bot']).meta({
+      description:
+        "Whose word it is who was there: Google's own record of the conference, or what the bot saw",
+    }),
+    final: z.boolean().meta({ description: "Google's record does not change any more" }),
+    percent: maybe(z.number().min(0).max(100)).meta({
+      description: 'Recorded part of the time in which a person was in the call; null when nobody ever was',
+    }),
+    humanMs: ms.meta({ description: 'How long at least one person was in the call' }),
+    recordedMs: ms.meta({ description: 'How much of that is in the recording' }),
+    gaps: z
+      .array(gapView)
+      .meta({ description: 'What is missing of it; with recordedMs it makes up humanMs' }),
+    alertedAt: maybe(instant).meta({
+      description: 'When it was found that too little of the call, or nothing, is in the recording',
+    }),
+  })
+  .meta({ id: 'Coverage' })
+
+const link = z.object({ url: z.url(), expiresAt: instant })
+
 const stay = { joinedAt: instant, leftAt: maybe(instant) }
 export const participantsViewSchema = z
   .object({
@@ -86,9 +126,14 @@ export const participantsViewSchema = z
             description: 'Of the invited person with this very name, if there is one',
           }),
           ...stay,
+          bot: z.boolean().meta({ description: 'A recording or note-taking bot, not a person' }),
         }),
       )
-      .meta({ description: 'Everybody the bot saw in the call, by the time they came' }),
+      .meta({ description: 'Everybody who was in the call, by the time they came; one entry for each stay' }),
+    source: z.enum(['google', 'bot']).meta({
+      description:
+        "Whose word that is: Google's own record of the conference, complete some time after the call, or until then what the bot saw",
+    }),
   })
   .meta({ id: 'Participants' })
 
@@ -103,10 +148,46 @@ export const recordingViewSchema = z
     durationMs: maybe(z.int()),
     sizeBytes: maybe(z.int()),
     sha256: maybe(z.string()),
-    checks: maybe(z.record(z.string(), z.looseObject({ ok: z.boolean(), detail: z.string() }))),
-    s3: maybe(z.object({ url: z.url(), expiresAt: instant })).meta({
-      description: 'A download link, made anew for each answer',
+    revision: z.int().meta({
+      description: 'Counts the videos: pieces that reach the bucket late make a new one. 0 before the first',
     }),
+    checks: maybe(z.record(z.string(), z.looseObject({ ok: z.boolean(), detail: z.string() }))),
+    s3: maybe(link).meta({ description: 'A download link, made anew for each answer' }),
+    manifest: maybe(link.extend({ sha256: maybe(z.string()) })).meta({
+      description:
+        'A link to the JSON manifest: segments and files with their SHA-256, the timeline, the gaps. Its own SHA-256 stands in the audit log',
+    }),
+    timeline: maybe(
+      z.array(
+        z.object({
+          fileStartMs: ms,
+          fileEndMs: ms,
+          clockStart: instant,
+          clockEnd: instant,
+          attempt: z.int().meta({ description: 'Number of the attempt that recorded it' }),
+        }),
+      ),
+    ).meta({
+      description: 'Which stretch of the video was recorded when, to the millisecond; one for each chapter',
+    }),
+    gaps: maybe(z.array(gapView)).meta({
+      description: 'What is missing between the first and the last picture, whoever was there',
+    }),
+    coverage: maybe(coverageView).meta({
+      description: 'Null until it is worked out after the call',
+    }),
+    native: z
+      .array(
+        z.object({
+          startedAt: maybe(instant),
+          endedAt: maybe(instant),
+          sizeBytes: z.int(),
+          sha256: z.string(),
+          driveFileId: z.string(),
+          s3: link,
+        }),
+      )
+      .meta({ description: 'What Google itself recorded, copied to the bucket as a second source' }),
     drive: z.object({
       status: z.enum(['none', 'pending', 'uploaded', 'failed']),
       link: maybe(z.string()),

@@ -1,6 +1,9 @@
 import { ENDINGS, type Ending } from '../db/endings.ts'
+import { gapSentence } from '../db/gap-reasons.ts'
 import type { listAttempts, MeetingWithRecording, PresenceRow, RecordingRow } from '../db/meeting-view.ts'
 import type { ParticipantRow } from '../db/meetings.ts'
+import type { Gap } from '../db/schema.ts'
+import type { RecordingLinks } from './recording-link.ts'
 import type {
   EndingView,
   ListedMeeting,
@@ -60,12 +63,17 @@ export function participantsView(invited: ParticipantRow[], seen: PresenceRow[])
     const found = name === null ? undefined : byName.get(comparable(name))
     return found?.length === 1 ? (found[0]?.email ?? null) : null
   }
-  const presences = seen.map(({ name, joinedAt, leftAt }) => ({
-    name,
-    email: emailOf(name),
-    joinedAt: joinedAt.toISOString(),
-    leftAt: iso(leftAt),
-  }))
+  // Google's record knows better than the bot, which came and went too; the two are never mixed.
+  const source = seen.some(presence => presence.source === 'google') ? 'google' : 'bot'
+  const presences = seen
+    .filter(presence => presence.source === source)
+    .map(({ name, joinedAt, leftAt, bot }) => ({
+      name,
+      email: bot ? null : emailOf(name),
+      joinedAt: joinedAt.toISOString(),
+      leftAt: iso(leftAt),
+      bot,
+    }))
   return {
     invited: invited.map(({ email, name, role }) => ({
       email,
@@ -76,14 +84,14 @@ export function participantsView(invited: ParticipantRow[], seen: PresenceRow[])
         .map(({ joinedAt, leftAt }) => ({ joinedAt, leftAt })),
     })),
     presences,
+    source,
   }
 }
 
-/** @param link the download link, where there is a video to download */
 export function recordingView(
   recording: RecordingRow,
   attempts: Awaited<ReturnType<typeof listAttempts>>,
-  link: { url: string; expiresAt: Date } | undefined,
+  links: RecordingLinks,
 ): RecordingView {
   return {
     meetingId: recording.meetingId,
@@ -95,8 +103,19 @@ export function recordingView(
     durationMs: recording.durationMs,
     sizeBytes: recording.sizeBytes,
     sha256: recording.sha256,
+    revision: recording.revision,
     checks: recording.checks,
-    s3: link ? { url: link.url, expiresAt: link.expiresAt.toISOString() } : null,
+    s3: links.video ? linkView(links.video) : null,
+    manifest: links.manifest ? { ...linkView(links.manifest), sha256: recording.manifestSha256 } : null,
+    timeline: recording.timeline,
+    gaps: recording.gaps?.map(gapView) ?? null,
+    coverage: coverageView(recording),
+    native: recording.nativeRecordings.flatMap(
+      ({ startedAt, endedAt, sizeBytes, sha256, driveFileId }, at) => {
+        const link = links.native[at]
+        return link ? [{ startedAt, endedAt, sizeBytes, sha256, driveFileId, s3: linkView(link) }] : []
+      },
+    ),
     drive: { status: recording.driveStatus, link: recording.driveLink, error: recording.driveError },
     attempts: attempts.map(attempt => ({
       number: attempt.number,
@@ -108,6 +127,19 @@ export function recordingView(
       recordedMs: attempt.recordedMs,
     })),
   }
+}
+
+function coverageView({ coverage, coverageAlertAt }: RecordingRow): RecordingView['coverage'] {
+  if (coverage === null) return null
+  return { ...coverage, gaps: coverage.gaps.map(gapView), alertedAt: iso(coverageAlertAt) }
+}
+
+function gapView(gap: Gap) {
+  return { ...gap, ...gapSentence(gap.reason) }
+}
+
+function linkView({ url, expiresAt }: { url: string; expiresAt: Date }) {
+  return { url, expiresAt: expiresAt.toISOString() }
 }
 
 function endingView(word: Ending | null): EndingView | null {

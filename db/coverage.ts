@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import { appendAudit } from './audit.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import {
@@ -10,8 +10,6 @@ import {
   presences,
   recordings,
 } from './schema.ts'
-
-const MOST = 500
 
 /** One stay of one person, as Google's record has it. */
 export interface GoogleStay {
@@ -40,33 +38,6 @@ export async function listStays(db: Queryable, meetingId: string) {
     bot: rows.filter(({ source }) => source === 'bot'),
     google: rows.filter(({ source }) => source === 'google'),
   }
-}
-
-/**
- * Recordings with an outcome that wait for their coverage and have no job that will work it out: those of the last day
- * without a final word, and older ones without any.
- * @param recordingId only this one
- */
-export async function findUncovered(db: Queryable, recordingId?: string): Promise<{ recordingId: string }[]> {
-  const job = sql`select 1 from pgboss.job
-    where name = 'read-conference' and singleton_key = ${recordings.id}::text and state <= 'active'`
-  return db
-    .select({ recordingId: recordings.id })
-    .from(recordings)
-    .innerJoin(meetings, eq(meetings.id, recordings.meetingId))
-    .where(
-      and(
-        inArray(recordings.status, ['finishing', 'available', 'partial', 'failed', 'not_held']),
-        recordingId === undefined ? undefined : eq(recordings.id, recordingId),
-        // Videos of a version that kept no timeline cannot be judged.
-        sql`(${recordings.timeline} is not null or ${recordings.status} not in ('available', 'partial'))`,
-        sql`${meetings.endsAt} > now() - interval '30 days'`,
-        sql`(${recordings.coverage} is null or (${recordings.coverage} ->> 'final' = 'false'
-          and ${meetings.endsAt} > now() - interval '24 hours'))`,
-        sql`not exists (${job})`,
-      ),
-    )
-    .limit(MOST)
 }
 
 /** Writes the coverage down as it is known now. */

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, lt, type SQL, sql } from 'drizzle-orm'
+import { and, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
 import type { JobName } from './jobs.ts'
 import { meetings, type Patience, recordings } from './schema.ts'
@@ -102,13 +102,19 @@ export function findUnfinished(db: Queryable, recordingId?: string): Promise<Sta
   )
 }
 
-/** Recordings that are settled and of which nobody is going to ask Google what took place. */
+/**
+ * Recordings that are settled and of which nobody is going to ask Google what took place: without any word on it, or of
+ * the last day without a final one. A video of a version that kept no timeline cannot be judged.
+ * @param recordingId only this one
+ */
 export function findUncovered(db: Queryable, recordingId?: string): Promise<Stalled[]> {
   return stalled(
     db,
     and(
       inArray(recordings.status, ['finishing', 'available', 'partial', 'failed', 'not_held']),
-      isNull(recordings.coverage),
+      sql`(${recordings.coverage} is null or (${recordings.coverage} ->> 'final' = 'false'
+        and ${meetings.endsAt} > now() - interval '24 hours'))`,
+      sql`(${recordings.timeline} is not null or ${recordings.status} not in ('available', 'partial'))`,
       recordingId === undefined ? undefined : eq(recordings.id, recordingId),
       withoutJob('read-conference', sql`${recordings.id}::text`),
     ),

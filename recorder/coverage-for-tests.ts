@@ -10,7 +10,7 @@ import type { TestGoogle } from '../google/test-google.ts'
 import type { Log } from '../log.ts'
 
 export const ORGANIZER = 'agenda@clinica.example'
-export const BOT = 'testigo@clinica.example'
+const BOT = 'testigo@clinica.example'
 
 type Conference = TestGoogle['sandbox']['state']['conferences'][number]
 

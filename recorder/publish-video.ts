@@ -84,6 +84,8 @@ export async function publishVideo(
       },
       detail: { ...made.detail, revision, gaps: gaps.length },
     })
+    // What is covered depends on what is in the video.
+    await jobs.send(tx, 'read-conference', { recordingId: before.id }, { key: before.id })
     if (drive) await jobs.send(tx, 'copy-to-drive', { recordingId: before.id }, { key: before.id })
     await appendAudit(tx, {
       organizationId: before.organizationId,

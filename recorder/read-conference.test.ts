@@ -1,11 +1,12 @@
+import { randomUUID } from 'node:crypto'
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { systemClock } from '../clock.ts'
 import { type Config, readConfig } from '../config.ts'
 import { listAuditOf } from '../db/audit.ts'
-import { findUncovered } from '../db/coverage.ts'
 import { findRecording } from '../db/recordings.ts'
-import { meetingEvents, presences, recordings } from '../db/schema.ts'
+import { meetingEvents, presences, recordings, webhookEndpoints, webhookEvents } from '../db/schema.ts'
+import { findUncovered } from '../db/stalled.ts'
 import { openTestGoogle, type TestGoogle } from '../google/test-google.ts'
 import {
   type CoverageStage,
@@ -25,6 +26,10 @@ let stage: CoverageStage
 
 beforeAll(async () => {
   stage = await openCoverageStage()
+  // Somebody listens: only then are there events for webhooks.
+  const { organizationId, database } = stage
+  const endpoint = { id: randomUUID(), organizationId, url: 'https://xoma.example/hook', secrets: [] }
+  await database.db.insert(webhookEndpoints).values(endpoint)
 })
 afterAll(() => stage?.[Symbol.asyncDispose]())
 
@@ -185,6 +190,16 @@ test('too little recorded raises the alert once, with every gap and its reason',
     gaps: [{ reason: 'recorder_died' }],
   })
   expect(at.errors.map(({ message }) => message)).toEqual(['MEETING NOT RECORDED WHOLE'])
+  const told = await stage.database.db.select().from(webhookEvents)
+  expect(told.filter(({ meetingId }) => meetingId === meeting.meetingId)).toEqual([
+    expect.objectContaining({
+      type: 'coverage.alert',
+      payload: expect.objectContaining({
+        thresholdPercent: 99,
+        coverage: expect.objectContaining({ percent: 80 }),
+      }),
+    }),
+  ])
   const audit = await listAuditOf(stage.database.db, stage.organizationId, `recording:${meeting.recordingId}`)
   expect(audit.map(({ detail }) => detail.alert)).toEqual([true])
 })

@@ -15,6 +15,7 @@ import type { Jobs, OpenJobs } from '../db/jobs.ts'
 import { findRecording, type Meeting, type Recording } from '../db/recordings.ts'
 import type { Coverage } from '../db/schema.ts'
 import type { RecordingStatus } from '../db/states.ts'
+import { announceCoverageAlert } from '../db/webhooks.ts'
 import { GoogleFault } from '../google/fault.ts'
 import type { Google } from '../google/google.ts'
 import type { Log } from '../log.ts'
@@ -113,12 +114,14 @@ export async function readConference(
     const isLow = coverage.percent !== null && coverage.percent < config.coverage.alertPercent
     const alert =
       decided && isLow && (await raiseCoverageAlert(tx, of, { actor: ACTOR, at: new Date(now), detail }))
-    if (alert)
+    if (alert) {
+      const { alertPercent: thresholdPercent } = config.coverage
+      await announceCoverageAlert(tx, recording, { coverage: told, thresholdPercent, at: new Date(now) })
       log.error(
         { meeting: meeting.id, ...detail },
         coverage.recordedMs === 0 ? 'MEETING HELD AND NOT RECORDED' : 'MEETING NOT RECORDED WHOLE',
       )
-    else log.info({ look, percent: coverage.percent, source: coverage.source, final }, 'coverage')
+    } else log.info({ look, percent: coverage.percent, source: coverage.source, final }, 'coverage')
     if (alert || (decided && changed))
       await auditCoverage(tx, of, { actor: ACTOR, detail: { ...detail, alert } })
     return final ? 'final' : next ? 'waiting' : 'given_up'
