@@ -1,23 +1,26 @@
 // What a viewer reads in the list of chapters of a finished video.
 import { ENDINGS } from '../db/endings.ts'
 import type { Gap } from '../db/schema.ts'
+import type { Chapter } from './capture/mp4-chapters.ts'
 import type { TimelinePlan } from './timeline.ts'
 
 /**
- * Titles of the pieces of a video, in their order: the time of the clock (UTC) at which each begins and, after a gap,
- * what is missing before it and why. Empty for a video of one piece, which needs no chapters.
+ * A chapter for each piece of a video: its title says the time of the clock (UTC) at which it begins and, after a gap,
+ * what is missing before it and why. Empty for a video of one piece, which needs none.
  */
-export function chaptersOf({ pieces, gaps }: Pick<TimelinePlan, 'pieces' | 'gaps'>): string[] {
-  if (pieces.length < 2) return []
-  return pieces.map((piece, index) => {
-    const before = pieces[index - 1]
-    const begins = `${timeOf(piece.clockStartMs)} UTC`
-    const fromMs =
-      before === undefined ? Number.NEGATIVE_INFINITY : before.clockStartMs + before.endMs - before.startMs
+export function chaptersOf(
+  { pieces, gaps }: Pick<TimelinePlan, 'pieces' | 'gaps'>,
+  places: readonly { part: number; startMs: number }[],
+): Chapter[] {
+  if (places.length < 2) return []
+  let toldUntilMs = Number.NEGATIVE_INFINITY
+  return places.map(({ part, startMs }) => {
+    const clockStartMs = pieces[part]?.clockStartMs ?? 0
     const missing = gaps.filter(
-      gap => gap.ms > 0 && Date.parse(gap.from) >= fromMs && Date.parse(gap.to) <= piece.clockStartMs,
+      ({ ms, from, to }) => ms > 0 && Date.parse(from) >= toldUntilMs && Date.parse(to) <= clockStartMs,
     )
-    return [begins, ...missing.map(tell)].join(' · ')
+    toldUntilMs = clockStartMs
+    return { startMs, title: [`${timeOf(clockStartMs)} UTC`, ...missing.map(tell)].join(' · ') }
   })
 }
 

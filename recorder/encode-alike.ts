@@ -31,8 +31,7 @@ export async function encodeAlike(
       const { video } = await probeMedia(file)
       size = video && { width: video.width, height: video.height }
     }
-    const { init: _, media: __, lastsMs: ___, ...rest } = part
-    encoded.push({ ...rest, ...(await splitFile(file)) })
+    encoded.push(await splitFile(file))
   }
   return encoded
 }

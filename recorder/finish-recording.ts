@@ -23,10 +23,19 @@ import { proveStored } from './prove-stored.ts'
 import { type FinishedFiles, publishVideo } from './publish-video.ts'
 import { rebuildSegmentRows } from './rebuild-rows.ts'
 import { removeWhatWasReplaced } from './remove-replaced.ts'
-import { placeOnFile } from './timeline.ts'
 
-/** Where the job is, in this order. It may die after any of them and be done again from the beginning. */
-export type FinishStep = 'planned' | 'joined' | 'uploaded' | 'checked' | 'verified' | 'published' | 'cleaned'
+/** Where the job is. It may die after any of them and is then done again from the beginning. */
+export const FINISH_STEPS = [
+  'planned',
+  'joined',
+  'uploaded',
+  'checked',
+  'verified',
+  'manifest_stored',
+  'published',
+  'cleaned',
+] as const
+export type FinishStep = (typeof FINISH_STEPS)[number]
 
 export interface FinishDeps {
   config: Config
@@ -119,8 +128,7 @@ async function finishOnce(
     )
     await proveStored(store, stored, { reread: !config.storage.keepSegments, signal })
     await step('verified')
-    const timeline = placeOnFile(video.plan.pieces, video.places)
-    const { gaps } = video.plan
+    const { timeline, gaps } = video.plan
     const facts = { timeline, gaps, checks: looked.checks }
     const manifest = await storeManifest(
       deps,
@@ -128,6 +136,7 @@ async function finishOnce(
       { ...facts, attempts, segments, stored, place },
       signal,
     )
+    await step('manifest_stored')
     const files: FinishedFiles = { video: stored, manifest, durationMs: looked.durationMs, ...facts }
     const outcome = await publishVideo(deps, recording, {
       files,
@@ -177,7 +186,7 @@ const countAttempts = ({ plan }: MadeVideo) => new Set(plan.pieces.map(({ attemp
 async function storeVideo({ store }: FinishDeps, file: string, key: string, signal: AbortSignal) {
   const [sha256, { size }] = await Promise.all([hashFile(file), stat(file)])
   const contentType = 'video/mp4'
-  await store.put(key, { file }, { contentType, sha256, signal })
+  await store.put(key, { file }, { contentType, sha256, lock: true, signal })
   return { key, sha256, sizeBytes: size, contentType }
 }
 
@@ -208,7 +217,7 @@ async function storeManifest(
   const bytes = canonicalManifest(manifest)
   const sha256 = createHash('sha256').update(bytes).digest('hex')
   const key = manifestKey(place)
-  await store.put(key, bytes, { contentType: 'application/json', sha256, signal })
+  await store.put(key, bytes, { contentType: 'application/json', sha256, lock: true, signal })
   return { key, sha256 }
 }
 

@@ -4,11 +4,17 @@ import type { Attempt } from '../db/attempts.ts'
 import type { Segment } from '../db/recordings.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../storage/s3.ts'
-import { type AttemptPieces, JoinFailed, joinSegments } from './capture/join-segments.ts'
+import { type AttemptPieces, type JoinedAttempt, JoinFailed, joinSegments } from './capture/join-segments.ts'
 import { chaptersOf } from './chapters.ts'
 import { encodeAlike } from './encode-alike.ts'
-import { findLost, readAhead, SegmentLost } from './read-segments.ts'
-import { type FilePlace, planTimeline, type TimelinePlan } from './timeline.ts'
+import { findLost, readAhead, readSegment, SegmentLost } from './read-segments.ts'
+import {
+  type FilePlace,
+  placeOnFile,
+  planTimeline,
+  type TimelinePiece,
+  type TimelinePlan,
+} from './timeline.ts'
 
 /** A segment that is damaged when it is joined and whole when it is proven: this often, then it is a fault. */
 const MOST_TRIES = 3
@@ -26,8 +32,9 @@ export class NoVideo extends Error {
 
 export interface MadeVideo {
   file: string
+  /** What is in the file; its timeline is the file's own. */
   plan: TimelinePlan<Segment>
-  /** Where each piece of the plan lies in the file. */
+  /** Where each piece lies in the file. */
   places: FilePlace[]
   /** Rows of which nothing can be read. */
   lost: Segment[]
@@ -54,22 +61,29 @@ export async function makeVideo(
   let encodedAgain = false
   let triesLeft = MOST_TRIES
   for (;;) {
-    const plan = planWithout(sources, lost)
+    const inits = initsOf(sources, lost)
+    const plan = planWithout(sources, inits, lost)
     if (plan.pieces.length === 0) throw new NoVideo('no_media', 'none of the segments can be read')
     const file = join(workDir, 'recording.mp4')
     const abort = new AbortController()
     const until = AbortSignal.any([signal, abort.signal])
     try {
-      const given = partsOf(plan, sources, lost, store, until)
+      const given = partsOf(plan, inits, store, until)
       const parts = encodedAgain ? await encodeAlike(given, workDir, until) : given
-      const places = await joinSegments(parts, file, { signal: until })
-      return { file, plan, places, lost, encodedAgain }
+      const joined = await joinSegments(parts, file, {
+        signal: until,
+        ...(plan.pieces.length > 1 && {
+          chapters: (places: readonly JoinedAttempt[]) => chaptersOf(plan, places),
+        }),
+      })
+      const placed = encodedAgain ? movedFromStart(plan, joined) : joined
+      return { file, ...keepPlaced(plan, placed), lost, encodedAgain }
     } catch (error) {
       signal.throwIfAborted()
       const cause = rootOf(error)
       if (cause instanceof SegmentLost) {
         abort.abort()
-        const more = await findLost(store, wanted(plan, sources, lost), signal)
+        const more = await findLost(store, Object.values(wanted(plan, inits)).flat(), signal)
         log.error(
           { lost: more.map(({ s3Key }) => s3Key) },
           'SEGMENTS ARE LOST; the video is made without them',
@@ -96,8 +110,11 @@ function rootOf(error: unknown): unknown {
     : error
 }
 
-function planWithout({ attempts, segments }: VideoSources, lost: readonly Segment[]): TimelinePlan<Segment> {
-  const inits = initsOf({ attempts, segments }, lost)
+function planWithout(
+  { attempts, segments }: VideoSources,
+  inits: ReadonlyMap<string, Segment>,
+  lost: readonly Segment[],
+): TimelinePlan<Segment> {
   const usable = segments.filter(segment => inits.has(segment.attemptId) && !lost.includes(segment))
   return planTimeline(
     attempts,
@@ -117,36 +134,53 @@ function initsOf({ attempts, segments }: VideoSources, lost: readonly Segment[])
   )
 }
 
-/** Every segment the joining reads, in its order. */
-function wanted(plan: TimelinePlan<Segment>, sources: VideoSources, lost: readonly Segment[]): Segment[] {
-  const inits = initsOf(sources, lost)
-  return plan.pieces.flatMap(({ attemptId, segments }) => {
-    const init = inits.get(attemptId)
-    return init === undefined ? [] : [init, ...segments]
-  })
+/** Every segment the joining reads: the init pieces, then the media in its order. */
+function wanted(plan: TimelinePlan<Segment>, inits: ReadonlyMap<string, Segment>) {
+  const used = new Set(plan.pieces.map(({ attemptId }) => attemptId))
+  return {
+    inits: [...new Set([...inits].filter(([id]) => used.has(id)).map(([, init]) => init))],
+    media: plan.pieces.flatMap(({ segments }) => segments),
+  }
 }
 
+/** The joining opens all init pieces first and then the media one after the other. */
 function partsOf(
   plan: TimelinePlan<Segment>,
-  sources: VideoSources,
-  lost: readonly Segment[],
+  inits: ReadonlyMap<string, Segment>,
   store: Store,
   signal: AbortSignal,
 ): (AttemptPieces & { lastsMs: number })[] {
-  const read = readAhead(store, wanted(plan, sources, lost), signal)
-  const chapters = chaptersOf(plan)
+  const read = readAhead(store, wanted(plan, inits).media, signal)
   let at = 0
-  return plan.pieces.map(({ segments, cutAtMs, startMs, endMs }, index) => {
-    const [init, ...media] = read.slice(at, at + segments.length + 1)
-    at += segments.length + 1
+  return plan.pieces.map(({ attemptId, segments, cutAtMs, startMs, endMs }) => {
+    const init = inits.get(attemptId)
     if (init === undefined) throw new Error('a piece without an init piece was planned')
-    const title = chapters[index]
+    const media = read.slice(at, at + segments.length)
+    at += segments.length
     return {
-      init,
+      init: async function* () {
+        yield await readSegment(store, init, signal)
+      },
       media,
       lastsMs: endMs - startMs,
       ...(cutAtMs !== undefined && { untilMs: cutAtMs }),
-      ...(title !== undefined && { chapter: title }),
     }
   })
+}
+
+/** What was encoded again begins at 0, not at the attempt's media time. */
+function movedFromStart(plan: TimelinePlan<Segment>, joined: readonly JoinedAttempt[]): JoinedAttempt[] {
+  return joined.map(place => ({
+    ...place,
+    movedByMs: place.movedByMs - (plan.pieces[place.part]?.startMs ?? 0),
+  }))
+}
+
+/** The joining leaves out what holds no picture at all: so does the plan, then. */
+function keepPlaced(
+  plan: TimelinePlan<Segment>,
+  joined: readonly JoinedAttempt[],
+): Pick<MadeVideo, 'plan' | 'places'> {
+  const pieces = joined.map(({ part }) => plan.pieces[part] as TimelinePiece<Segment>)
+  return { plan: { ...plan, pieces, timeline: placeOnFile(pieces, joined) }, places: [...joined] }
 }

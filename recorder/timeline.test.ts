@@ -230,18 +230,19 @@ test('two that both stay to the end are believed, though the earlier one leaves 
   expect(plan.timeline.at(-1)?.clockEnd).toBe(at(80_000))
 })
 
-test('places the joining found are what the map says', () => {
+test('places the joining found are what the map says, and its clock is the one of the first thing there', () => {
   const { pieces } = planTimeline(
     [attempt(1), attempt(2)],
-    [...media(1, { fromMs: 0, segments: 1 }), ...media(2, { fromMs: 10_000, segments: 1 })],
+    [...media(1, { fromMs: 0, segments: 1 }), ...media(2, { fromMs: 10_000, segments: 2 })],
   )
   const timeline = placeOnFile(pieces, [
-    { startMs: 0, endMs: 4021.3 },
-    { startMs: 4021.3, endMs: 8042 },
+    { startMs: 0, endMs: 4021.3, movedByMs: 0 },
+    // Its sound begins 10 ms before its first picture.
+    { startMs: 4021.3, endMs: 12_042, movedByMs: 4031.3 },
   ])
   expect(timeline).toEqual([
     { fileStartMs: 0, fileEndMs: 4021, clockStart: at(0), clockEnd: at(4021), attempt: 1 },
-    { fileStartMs: 4021, fileEndMs: 8042, clockStart: at(10_000), clockEnd: at(14_021), attempt: 2 },
+    { fileStartMs: 4021, fileEndMs: 12_042, clockStart: at(9990), clockEnd: at(18_011), attempt: 2 },
   ])
   expect(() => placeOnFile(pieces, [])).toThrow('piece 1 of attempt 1')
 })

@@ -86,6 +86,8 @@ export function planTimeline<Segment extends TimelineSegment>(
 export interface FilePlace {
   startMs: number
   endMs: number
+  /** Time in the file = media time of the attempt + this. */
+  movedByMs: number
 }
 
 /** The map of file time to clock time, when each piece lies where the joining put it; whole milliseconds. */
@@ -96,11 +98,12 @@ export function placeOnFile(pieces: readonly TimelinePiece[], places: readonly F
       throw new Error(`piece ${index + 1} of attempt ${piece.attempt} is not in the file`)
     const fileStartMs = Math.round(place.startMs)
     const fileEndMs = Math.round(place.endMs)
+    const clockStartMs = Math.round(piece.clockStartMs - piece.startMs + fileStartMs - place.movedByMs)
     return {
       fileStartMs,
       fileEndMs,
-      clockStart: new Date(piece.clockStartMs).toISOString(),
-      clockEnd: new Date(piece.clockStartMs + fileEndMs - fileStartMs).toISOString(),
+      clockStart: new Date(clockStartMs).toISOString(),
+      clockEnd: new Date(clockStartMs + fileEndMs - fileStartMs).toISOString(),
       attempt: piece.attempt,
     }
   })
@@ -111,7 +114,7 @@ function predictPlaces(pieces: readonly TimelinePiece[]): FilePlace[] {
   return pieces.map(piece => {
     const startMs = endMs
     endMs += piece.endMs - piece.startMs
-    return { startMs, endMs }
+    return { startMs, endMs, movedByMs: startMs - piece.startMs }
   })
 }
 
