@@ -1,4 +1,5 @@
 import { spawn, spawnSync } from 'node:child_process'
+import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { mkdir, readdir, rmdir, statfs, symlink, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -11,7 +12,7 @@ import { probeMedia } from '../capture/probe-media.ts'
 import type { Segment } from '../capture/segmenter.ts'
 import type { SegmentOwner } from './segment-queue.ts'
 import { openSpool } from './spool.ts'
-import { openWorld } from './spool-for-tests.ts'
+import { HASTY, openWorld } from './spool-for-tests.ts'
 
 const SECONDS = 30
 
@@ -85,6 +86,23 @@ test('a segment that the disk refuses waits in memory, and goes to the disk when
   await expectWholeCall()
 })
 
+test('memory has a bound too: what it has no room for is said to be lost, and what it holds is stored', async () => {
+  const workDir = join(world.dir, 'in-the-way', owner.attemptId)
+  await writeFile(join(world.dir, 'in-the-way'), '')
+  const patience = { ...HASTY, uploadTryMs: () => 15_000 }
+  await using spool = openSpool(world.deps(owner.attemptId, { workDir, patience }), owner)
+  await world.s3.set('refuse')
+  const bytes = Buffer.alloc(9 * 1024 * 1024)
+  const sha256 = createHash('sha256').update(bytes).digest('hex')
+  await spool.take(taken[0] as Segment)
+  for (let number = 1; number <= 15; number++)
+    await spool.take({ ...(taken[1] as Segment), number, bytes, sha256 })
+  expect(spool.state()).toMatchObject({ waiting: 15, lost: 1 })
+  await world.s3.set('pass')
+  await spool.drained(15_000)
+  expect(await numbers()).toEqual(Array.from({ length: 15 }, (_, number) => number))
+})
+
 test('segments in memory that cannot be stored in time are said to be lost, when no disk takes them', async () => {
   await using spool = openSpool(world.deps(owner.attemptId), owner)
   await world.s3.set('refuse')
@@ -131,7 +149,7 @@ async function smallDisk(sizeBytes: number): Promise<{ dir: string; stop(): void
 // Where no file system may be mounted, what can be refused is tested above.
 if (mountable)
   test('on a full disk the oldest are thinned, the rest waits in memory, and no second of the call is lost', async () => {
-    const disk = await smallDisk(Math.round(mediaBytes() * 0.4))
+    const disk = await smallDisk(Math.round(mediaBytes() * 0.25))
     try {
       const workDir = join(disk.dir, owner.attemptId)
       await using spool = openSpool(world.deps(owner.attemptId, { workDir }), owner)
@@ -142,8 +160,12 @@ if (mountable)
         await spool.take(segment)
       }
       const { bavail, bsize } = await statfs(disk.dir)
-      expect(bavail * bsize).toBeLessThan(mediaBytes() * 0.3)
+      expect(bavail * bsize).toBeLessThan(mediaBytes() * 0.15)
       const state = spool.state()
+      // Some are in memory: there are fewer files than segments.
+      expect((await readdir(workDir)).filter(name => name.endsWith('.part')).length).toBeLessThan(
+        taken.length,
+      )
       expect(state).toMatchObject({ waiting: taken.length, lost: 0 })
       expect(state.thinned).toBeGreaterThan(0)
       await world.s3.set('pass')

@@ -1,18 +1,17 @@
 import { readdir, rm } from 'node:fs/promises'
-import { hostname } from 'node:os'
 import { join } from 'node:path'
 import { buffer } from 'node:stream/consumers'
 import { eq } from 'drizzle-orm'
-import type { Clock } from '../../clock.ts'
-import { type Attempt, listLivingOf, lockRecording } from '../../db/attempts.ts'
-import type { Database, Transaction } from '../../db/connect.ts'
+import { type Clock, withTimeout } from '../../clock.ts'
+import type { Attempt } from '../../db/attempts.ts'
+import type { Database } from '../../db/connect.ts'
 import type { OpenJobs } from '../../db/jobs.ts'
-import { moveRecording } from '../../db/recordings.ts'
 import { attempts, segments } from '../../db/schema.ts'
 import type { Log } from '../../log.ts'
 import { segmentKey } from '../../storage/object-names.ts'
 import type { Store } from '../../storage/s3.ts'
 import { type Hold, holderPid, isHolderGone, tryHold } from './folder-holder.ts'
+import { addLateSegments } from './late-segments.ts'
 import { recoverSegment } from './recover-segment.ts'
 import { putSegment, rowOf, type SegmentOwner } from './segment-queue.ts'
 import { PATIENCE, type Patience, reportTrouble, tryAgain } from './try-again.ts'
@@ -57,7 +56,6 @@ export interface TakenLeftovers {
 
 const FOLDER_LIMIT_MS = 300_000
 const UPLOADS_AT_ONCE = 3
-const ROWS_AT_ONCE = 500
 const ATTEMPT_ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/
 /** Said once: folders that are looked at again and again. */
 const spokenOf = new Set<string>()
@@ -87,13 +85,17 @@ export async function takeLeftovers(deps: LeftoverDeps): Promise<TakenLeftovers>
 
 /** @returns how many segments got a row; undefined when the folder stays */
 async function takeFolder(deps: LeftoverDeps, attemptId: string): Promise<number | undefined> {
-  const { db, workRoot, log } = deps
+  const { db, workRoot, log, patience = PATIENCE } = deps
   const dir = join(workRoot, attemptId)
   if (!(await isHolderGone(ownerPath(dir)))) return undefined
   const ownerPid = await holderPid(ownerPath(dir))
   if (ownerPid !== undefined && deps.isOwnChild?.(ownerPid)) return undefined
   const numbers = await listSegmentNumbers(dir)
-  const [attempt] = await db.select().from(attempts).where(eq(attempts.id, attemptId))
+  const [attempt] = await withTimeout(
+    db.select().from(attempts).where(eq(attempts.id, attemptId)).execute(),
+    patience.rowTryMs,
+    'reading the attempt of a work folder',
+  )
   if (numbers.length > 0 && !attempt) {
     once(dir, () =>
       log.warn({ dir }, 'segments of an attempt that this database does not know stay on the disk'),
@@ -165,18 +167,11 @@ async function storeSegments(
     const some = await Promise.all(numbers.slice(at, at + UPLOADS_AT_ONCE).map(storeOne))
     stored.push(...some.filter(facts => facts !== undefined))
   }
-  const added = await tryAgain(
-    () =>
-      db.transaction(tx =>
-        addLate(
-          tx,
-          deps.jobs,
-          owner,
-          stored.map(facts => rowOf(owner, prefix, facts)),
-        ),
-      ),
-    until('rows of segments of a dead recording cannot be written'),
-  )
+  const added = await tryAgain(() => {
+    const rows = stored.map(facts => rowOf(owner, prefix, facts))
+    const adding = db.transaction(tx => addLateSegments(tx, deps.jobs, owner, rows))
+    return withTimeout(adding, patience.rowTryMs, 'writing the rows of segments')
+  }, until('rows of segments of a dead recording cannot be written'))
   if (init === undefined && stored.length < numbers.length) {
     once(dir, () =>
       log.error({ dir }, 'segments that cannot be read without their init piece stay on the disk'),
@@ -223,39 +218,6 @@ async function findStart(
   }
   const [row] = await db.select().from(segments).where(eq(segments.attemptId, attemptId)).limit(1)
   return row && row.startedAt.getTime() - row.startMs
-}
-
-/**
- * Rows for segments that come late, and what follows from them: a recording that was final and gets pictures is finished
- * anew. One that is being finished finds them by itself; one still being recorded gets there.
- */
-async function addLate(
-  tx: Transaction,
-  jobs: OpenJobs,
-  { recordingId, attemptNumber }: SegmentOwner,
-  rows: (typeof segments.$inferInsert)[],
-): Promise<number> {
-  const recording = await lockRecording(tx, recordingId)
-  if (!recording) throw new Error(`recording ${recordingId} is not there`)
-  const added: number[] = []
-  for (let at = 0; at < rows.length; at += ROWS_AT_ONCE) {
-    const some = await tx
-      .insert(segments)
-      .values(rows.slice(at, at + ROWS_AT_ONCE))
-      .onConflictDoNothing()
-      .returning({ number: segments.number })
-    added.push(...some.map(({ number }) => number))
-  }
-  const isFinal = ['available', 'partial', 'failed'].includes(recording.status)
-  if (isFinal && added.some(number => number > 0) && (await listLivingOf(tx, recordingId)).length === 0) {
-    const detail = { lateSegments: added.length, attempt: attemptNumber }
-    await moveRecording(tx, recordingId, 'finishing', {
-      actor: `recorder:${hostname()}:${process.pid}`,
-      detail,
-    })
-    await jobs.send(tx, 'finish-recording', { recordingId }, { key: recordingId })
-  }
-  return added.length
 }
 
 async function listFolders(workRoot: string): Promise<string[]> {

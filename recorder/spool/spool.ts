@@ -1,4 +1,3 @@
-import { rename } from 'node:fs/promises'
 import { type Clock, TimedOut, withTimeout } from '../../clock.ts'
 import type { Database } from '../../db/connect.ts'
 import type { Log } from '../../log.ts'
@@ -6,9 +5,9 @@ import type { Store } from '../../storage/s3.ts'
 import type { OpenFragment, Segment } from '../capture/segmenter.ts'
 import { keepOpenFiles } from './open-files.ts'
 import { keepSegmentBytes } from './segment-bytes.ts'
+import { segmentFilesIn } from './segment-files.ts'
 import { openSegmentQueue, type QueuedSegment, type SegmentOwner } from './segment-queue.ts'
 import { PATIENCE, type Patience, reportTrouble } from './try-again.ts'
-import { openPath, partPath, writeFacts } from './work-folder.ts'
 
 export interface SpoolState {
   /** Closed segments without a row. */
@@ -61,7 +60,8 @@ interface SpoolDeps {
 export function openSpool(deps: SpoolDeps, owner: SegmentOwner): Spool {
   const { workDir, log } = deps
   const waiting: QueuedSegment[] = []
-  const bytes = keepSegmentBytes({ dir: workDir, log, boundBytes: deps.boundBytes }, waiting)
+  const files = segmentFilesIn(workDir, log)
+  const bytes = keepSegmentBytes({ files, log, boundBytes: deps.boundBytes }, waiting)
   const openFiles = keepOpenFiles(workDir)
   const appending = reportTrouble(log, 'the segment that is being recorded cannot be written to the disk')
   let lost = 0
@@ -82,7 +82,7 @@ export function openSpool(deps: SpoolDeps, owner: SegmentOwner): Spool {
     waiting,
   )
   try {
-    bytes.ensureFolder()
+    files.ensureFolder()
   } catch (error) {
     // It is tried again with every segment; until it works they wait in memory.
     appending.met(error)
@@ -113,11 +113,7 @@ export function openSpool(deps: SpoolDeps, owner: SegmentOwner): Spool {
       changing: undefined,
       cannotShrink: segment.kind === 'init',
     }
-    const adopt = async () => {
-      await writeFacts(workDir, queued.facts)
-      await rename(openPath(workDir, number), partPath(workDir, number))
-    }
-    if (await bytes.place(queued, segment.bytes, onDiskBytes === segment.bytes.length ? adopt : undefined)) {
+    if (await bytes.place(queued, segment.bytes, onDiskBytes === segment.bytes.length)) {
       queue.add(queued)
       bytes.keepWithinBound()
     } else loseSegment(number, 'the disk and the memory for segments are full')
@@ -129,7 +125,7 @@ export function openSpool(deps: SpoolDeps, owner: SegmentOwner): Spool {
     await bytes.settle()
     for (const { inMemory, facts } of waiting)
       if (inMemory) loseSegment(facts.number, 'the disk is full and it could not be stored in time')
-    bytes.release()
+    files.letFolderGo()
   }
   let stopped: Promise<void> | undefined
   const stopOnce = () => {
@@ -140,7 +136,7 @@ export function openSpool(deps: SpoolDeps, owner: SegmentOwner): Spool {
   return {
     fragment(fragment) {
       try {
-        bytes.ensureFolder()
+        files.ensureFolder()
         openFiles.append(fragment)
         appending.over()
       } catch (error) {
