@@ -38,7 +38,7 @@ beforeEach(async () => {
   await database.db.delete(webhookEvents)
 })
 afterEach(async () => {
-  await Promise.all(dispatchers.splice(0).map(one => one.close(5000)))
+  await Promise.all(dispatchers.splice(0).map(one => one.close(0)))
   await Promise.all(receivers.splice(0).map(one => one[Symbol.asyncDispose]()))
 })
 afterAll(async () => {
@@ -108,12 +108,10 @@ const makeDue = () =>
 test('an event is posted at once, whole and signed', async () => {
   const { url, received } = await receiver()
   const { id, secret } = await endpoint(url)
-  await dispatch()
-  const startedAt = performance.now()
+  // So seldom that only the notice can bring it.
+  await dispatch({}, { lookEveryMs: 600_000 })
   await emit()
   await until('the post', () => received.length > 0)
-  // Well below the two seconds of the look that works without a notice.
-  expect(performance.now() - startedAt).toBeLessThan(1500)
   const { body = '', headers = {} } = received[0] ?? {}
   const told = new Webhook(secret).verify(body, headers as Record<string, string>)
   expect(told).toMatchObject({ type: 'meeting.ended', version: 1, organizationId, data: { topic: 'Comité' } })
@@ -229,11 +227,11 @@ test('endpoints that hang do not hold up one that works', async () => {
   const working = await receiver()
   const stuck = await Promise.all(Array.from({ length: 5 }, () => endpoint(hanging.url)))
   const { id } = await endpoint(working.url)
-  await dispatch()
+  await dispatch({ timeoutMs: 600_000 })
   for (let events = 0; events < 10; events++) for (const { id: one } of stuck) await emit(one)
   await until('the hanging ones', () => hanging.received.length >= 20)
   await emit(id)
-  await until('the working one', () => working.received.length > 0, 2000)
+  await until('the working one', () => working.received.length > 0)
   expect(hanging.received.length).toBeLessThan(50)
 })
 

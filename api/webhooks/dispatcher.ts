@@ -29,6 +29,8 @@ export interface DispatcherDeps {
   resolve: Resolve
   clock: Clock
   log: Log
+  /** How often to look without a notice; two seconds unless given. */
+  lookEveryMs?: number
 }
 
 export interface Dispatcher {
@@ -51,7 +53,7 @@ const PURGE_AT_ONCE = 5000
  * webhook-id: at least once, never less.
  */
 export async function startDispatcher(deps: DispatcherDeps): Promise<Dispatcher> {
-  const { db, settings, log } = deps
+  const { db, settings, log, lookEveryMs = LOOK_EVERY_MS } = deps
   const stopping = new AbortController()
   const cutOff = new AbortController()
   const onTheirWay = new Map<string, { delivery: ClaimedDelivery; work: Promise<void> }>()
@@ -107,7 +109,7 @@ export async function startDispatcher(deps: DispatcherDeps): Promise<Dispatcher>
     const woken = new AbortController()
     wake = () => woken.abort()
     const signal = AbortSignal.any([woken.signal, stopping.signal])
-    await delay(LOOK_EVERY_MS, undefined, { signal }).catch((error: unknown) => {
+    await delay(lookEveryMs, undefined, { signal }).catch((error: unknown) => {
       if (!signal.aborted) throw error
     })
     wake = () => {}
