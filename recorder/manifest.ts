@@ -150,14 +150,16 @@ export function segmentsOfManifest(
   attemptRows: ManifestFacts['attempts'],
   rows: ManifestFacts['segments'],
 ): Manifest['segments'] {
-  const numberOf = new Map(attemptRows.map(attempt => [attempt.id, attempt.number]))
+  const byId = new Map(attemptRows.map(attempt => [attempt.id, attempt]))
   return rows.map(({ attemptId, number, s3Key, sizeBytes, sha256, startMs, durationMs, thinned, ...row }) => {
-    const attempt = numberOf.get(attemptId)
+    const attempt = byId.get(attemptId)
     if (attempt === undefined) throw new Error(`segment ${s3Key} is of an attempt that was not given`)
+    // Rows of segments carry their recorder's own clock.
+    const onClock = (at: Date) => new Date(at.getTime() + attempt.clockOffsetMs).toISOString()
     return {
-      ...{ attempt, number, key: s3Key, sha256, sizeBytes, startMs, durationMs, thinned },
-      startedAt: row.startedAt.toISOString(),
-      endedAt: row.endedAt.toISOString(),
+      ...{ attempt: attempt.number, number, key: s3Key, sha256, sizeBytes, startMs, durationMs, thinned },
+      startedAt: onClock(row.startedAt),
+      endedAt: onClock(row.endedAt),
     }
   })
 }

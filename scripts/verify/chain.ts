@@ -1,7 +1,7 @@
 import { listAuditOf, verifyChain } from '../../db/audit.ts'
 import type { Database } from '../../db/connect.ts'
 import type { Manifest } from '../../recorder/manifest.ts'
-import type { Finding } from './findings.ts'
+import { count, type Finding } from './findings.ts'
 
 /** The action of the audit log's row that names a manifest: `detail.manifestSha256`, `detail.revision`. */
 const FINISHED = 'recording.finished'
@@ -29,7 +29,7 @@ export async function checkChain(
       : []),
     chain.ok
       ? okay(
-          `${chain.rows} rows are one unbroken chain${auditHead ? `, and row ${auditHead.seq} is the one that the manifest remembers` : ''}. Its head is row ${chain.head?.seq}, ${chain.head?.hash}.`,
+          `${count(chain.rows, 'row')} in one unbroken chain${auditHead ? `, and row ${auditHead.seq} is the one that the manifest remembers` : ''}. Its head is row ${chain.head?.seq}, ${chain.head?.hash}.`,
         )
       : {
           what: 'audit log',
@@ -46,7 +46,7 @@ function naming(own: { seq: number; at: Date } | undefined, finished: number, sh
     : {
         what: 'audit log',
         state: 'different',
-        sentence: `This manifest has SHA-256 ${sha256}, which none of the ${finished} rows about this recording's videos names.`,
+        sentence: `This manifest has SHA-256 ${sha256}, which no row about this recording's videos names (there are ${finished}).`,
       }
 }
 

@@ -1,8 +1,8 @@
 /**
- * `ok`: it is what it should be. `removed`: it went knowingly, as the settings say. `missing`, `different`: the proof
- * fails. `not_checked`: nobody can say.
+ * `ok`: it is what it should be. `removed`: it went knowingly. `lost`: the manifest itself says, by a gap, that it was gone
+ * when the video was made. `missing`, `different`: the proof fails. `not_checked`: nobody can say.
  */
-export type FindingState = 'ok' | 'removed' | 'missing' | 'different' | 'not_checked'
+export type FindingState = 'ok' | 'removed' | 'lost' | 'missing' | 'different' | 'not_checked'
 
 /** What was found about one thing, in a sentence for people. */
 export interface Finding {
@@ -30,6 +30,7 @@ const VERDICTS: Record<Verdict, string> = {
 const MARKS: Record<FindingState, string> = {
   ok: 'ok         ',
   removed: 'removed    ',
+  lost: 'lost       ',
   missing: 'MISSING    ',
   different: 'DIFFERENT  ',
   not_checked: 'not checked',
@@ -46,7 +47,7 @@ export function describeFindings(findings: readonly Finding[]): string {
     else alike.set(finding.state, [...group, finding])
   }
   for (const [state, group] of alike) {
-    const words = group.length === 1 ? group[0]?.sentence : `${group.length} segments: ${SHARED[state]}`
+    const words = group.length === 1 ? group[0]?.sentence : `${group.length} of them: ${SHARED[state]}`
     lines.push(`${MARKS[state as FindingState]}  segment: ${words}`)
   }
   return `${lines.join('\n')}\n${VERDICTS[verdictOf(findings)]}\n`
@@ -55,5 +56,11 @@ export function describeFindings(findings: readonly Finding[]): string {
 const SHARED: Record<string, string> = {
   ok: 'size and SHA-256 as in the manifest.',
   removed: 'removed after publishing, as set.',
+  lost: 'gone when the video was made; gaps name their time.',
   not_checked: 'not looked at.',
+}
+
+/** A number with its noun. */
+export function count(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`
 }

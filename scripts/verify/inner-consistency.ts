@@ -1,15 +1,9 @@
 import type { Manifest } from '../../recorder/manifest.ts'
-import type { Finding } from './findings.ts'
+import { CONTIGUOUS_MS, isCovered, segmentSpans, spanBetween } from './clock-spans.ts'
+import { count, type Finding } from './findings.ts'
 
-// Two pieces that are nearer than this to each other leave nothing out: a few frames, and rounding.
-const CONTIGUOUS_MS = 250
 // Where the joining put a piece, against where its segments' lengths put it.
 const FILE_SLACK_MS = 50
-
-interface Span {
-  fromMs: number
-  toMs: number
-}
 
 const clock = (instant: string) => Date.parse(instant)
 const different = (what: Finding['what'], sentence: string): Finding => ({
@@ -32,7 +26,7 @@ export function checkInnerConsistency(manifest: Manifest): Finding[] {
     {
       what: 'timeline',
       state: 'ok',
-      sentence: `${(lastMs / 1000).toFixed(3)} s without a hole in the file, from ${manifest.timeline.length} stretches of the call; every jump of the clock is a named gap (${manifest.gaps.length}).`,
+      sentence: `${(lastMs / 1000).toFixed(3)} s without a hole in the file, from ${count(manifest.timeline.length, 'stretch', 'stretches')} of the call, with ${count(manifest.gaps.length, 'named gap')}.`,
     },
   ]
 }
@@ -41,7 +35,7 @@ function timelineFaults({ timeline, gaps, attempts }: Manifest): Finding[] {
   const faults: Finding[] = []
   const say = (sentence: string) => faults.push(different('timeline', sentence))
   const numbers = new Set(attempts.map(({ number }) => number))
-  const named = gaps.map(spanOf)
+  const named = gaps.map(gap => spanBetween(gap.from, gap.to))
   if (timeline.length === 0) say('The timeline is empty.')
   timeline.forEach((entry, index) => {
     const place = `Stretch ${index + 1} of the timeline`
@@ -56,7 +50,7 @@ function timelineFaults({ timeline, gaps, attempts }: Manifest): Finding[] {
     if (Math.abs(entry.fileStartMs - due) > FILE_SLACK_MS)
       say(`${place} begins at ${entry.fileStartMs} ms of the file instead of at ${due} ms.`)
     if (!before) return
-    const jump = { fromMs: clock(before.clockEnd), toMs: clock(entry.clockStart) }
+    const jump = spanBetween(before.clockEnd, entry.clockStart)
     if (jump.toMs - jump.fromMs < -CONTIGUOUS_MS) say(`${place} was recorded before the one in front of it.`)
     if (!isCovered(jump, named))
       say(
@@ -68,7 +62,7 @@ function timelineFaults({ timeline, gaps, attempts }: Manifest): Finding[] {
 
 function gapFaults({ gaps, timeline }: Manifest): Finding[] {
   return gaps.flatMap(gap => {
-    const { fromMs, toMs } = spanOf(gap)
+    const { fromMs, toMs } = spanBetween(gap.from, gap.to)
     const faults: Finding[] = []
     if (toMs - fromMs !== gap.ms || gap.ms <= 0)
       faults.push(different('timeline', `The gap from ${gap.from} to ${gap.to} is not ${gap.ms} ms long.`))
@@ -93,9 +87,12 @@ function segmentFaults({ segments, attempts, timeline, gaps }: Manifest): Findin
     if (!known.has(attempt))
       say(`There are segments of attempt ${attempt}, which the manifest does not have.`)
     const elsewhere = [
-      ...gaps.map(spanOf),
-      ...timeline.filter(entry => entry.attempt !== attempt).map(entrySpan),
+      ...gaps.map(gap => spanBetween(gap.from, gap.to)),
+      ...timeline
+        .filter(entry => entry.attempt !== attempt)
+        .map(entry => spanBetween(entry.clockStart, entry.clockEnd)),
     ]
+    const spans = segmentSpans(own)
     const media = own.filter(({ number }) => number > 0).sort((a, b) => a.number - b.number)
     if (media.length === own.length && media.length > 0)
       say(`Attempt ${attempt} has no initialisation segment.`)
@@ -103,7 +100,7 @@ function segmentFaults({ segments, attempts, timeline, gaps }: Manifest): Findin
       const before = media[index - 1]
       if (!before) return
       if (segment.number === before.number) say(`Attempt ${attempt} has segment ${segment.number} twice.`)
-      const hole = { fromMs: clock(before.endedAt), toMs: clock(segment.startedAt) }
+      const hole = { fromMs: spans.get(before)?.toMs ?? 0, toMs: spans.get(segment)?.fromMs ?? 0 }
       if (segment.number > before.number + 1 && !isCovered(hole, elsewhere))
         say(
           `Segments ${before.number + 1} to ${segment.number - 1} of attempt ${attempt} are not in the manifest, and no gap names their time.`,
@@ -111,20 +108,4 @@ function segmentFaults({ segments, attempts, timeline, gaps }: Manifest): Findin
     })
   }
   return faults
-}
-
-const spanOf = (gap: Manifest['gaps'][number]): Span => ({ fromMs: clock(gap.from), toMs: clock(gap.to) })
-const entrySpan = (entry: Manifest['timeline'][number]): Span => ({
-  fromMs: clock(entry.clockStart),
-  toMs: clock(entry.clockEnd),
-})
-
-/** Is there nothing longer than {@link CONTIGUOUS_MS} of `span` that no other covers? */
-function isCovered(span: Span, by: readonly Span[]): boolean {
-  let reachedMs = span.fromMs
-  for (const { fromMs, toMs } of [...by].sort((a, b) => a.fromMs - b.fromMs)) {
-    if (fromMs - reachedMs > CONTIGUOUS_MS) break
-    reachedMs = Math.max(reachedMs, toMs)
-  }
-  return span.toMs - reachedMs <= CONTIGUOUS_MS
 }

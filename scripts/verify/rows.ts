@@ -3,7 +3,7 @@ import { canonicalJson } from '../../db/canonical-json.ts'
 import type { Database } from '../../db/connect.ts'
 import { attempts, type recordings, segments } from '../../db/schema.ts'
 import { attemptsOfManifest, type Manifest, segmentsOfManifest } from '../../recorder/manifest.ts'
-import type { Finding } from './findings.ts'
+import { count, type Finding } from './findings.ts'
 
 type RecordingRow = typeof recordings.$inferSelect
 
@@ -28,19 +28,28 @@ export async function checkRows(
       .where(eq(attempts.recordingId, recording.id))
       .orderBy(asc(attempts.number), asc(segments.number))
   ).map(row => row.segment)
+  // Later videos may be made of more than an earlier manifest could know.
+  const isNewest = manifest.revision === recording.revision
   const faults = [
-    ...compare('attempt', attemptsOfManifest(attemptRows), manifest.attempts, one => `${one.number}`),
+    ...compare(
+      'attempt',
+      attemptsOfManifest(attemptRows),
+      manifest.attempts,
+      isNewest,
+      one => `${one.number}`,
+    ),
     ...compare(
       'segment',
       segmentsOfManifest(attemptRows, segmentRows),
       manifest.segments,
+      isNewest,
       one => `${one.number} of attempt ${one.attempt}`,
     ),
-    ...(manifest.revision === recording.revision ? recordingFaults(recording, manifest) : []),
+    ...(isNewest ? recordingFaults(recording, manifest) : []),
   ]
   if (faults.length > 0)
     return faults.map(sentence => ({ what: 'rows', state: 'different' as const, sentence }))
-  const sentence = `The database says the same as the manifest of ${manifest.attempts.length} attempts and ${manifest.segments.length} segments.`
+  const sentence = `The database says the same as the manifest of ${count(manifest.attempts.length, 'attempt')} and ${count(manifest.segments.length, 'segment')}.`
   return [{ what: 'rows', state: 'ok', sentence }]
 }
 
@@ -48,6 +57,7 @@ function compare<Item>(
   thing: string,
   rows: readonly Item[],
   listed: readonly Item[],
+  complete: boolean,
   nameOf: (item: Item) => string,
 ): string[] {
   const inDatabase = new Map(rows.map(row => [nameOf(row), canonicalJson(row)]))
@@ -57,7 +67,8 @@ function compare<Item>(
     const [row, item] = [inDatabase.get(name), inManifest.get(name)]
     if (row === item) return []
     if (row === undefined) return `The database no longer has ${thing} ${name}.`
-    if (item === undefined) return `The database has ${thing} ${name}, which the manifest does not have.`
+    if (item === undefined)
+      return complete ? `The database has ${thing} ${name}, which the manifest does not have.` : []
     return `Of ${thing} ${name} the database says ${row}, the manifest ${item}.`
   })
 }

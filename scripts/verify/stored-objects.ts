@@ -10,6 +10,8 @@ export interface Expected {
   key: string
   sha256: string
   sizeBytes: number
+  /** What it means when it is not there; without this it is a fault. */
+  whenGone?: { state: 'removed' | 'lost'; because: string }
 }
 
 const AT_ONCE = 4
@@ -18,12 +20,10 @@ const TRIES = 3
 /**
  * Downloads objects, four at once, keeps nothing of them, and compares size and SHA-256. When the store is away the rest
  * is not checked.
- * @param removedAt since when objects that are not there are known to be gone
  */
 export async function checkStoredObjects(
   store: Pick<Store, 'get'>,
   expected: readonly Expected[],
-  removedAt: Date | null,
 ): Promise<Finding[]> {
   const findings = new Map<Expected, Finding>()
   const waiting = [...expected]
@@ -31,7 +31,7 @@ export async function checkStoredObjects(
   const worker = async () => {
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       try {
-        if (!away) findings.set(next, await checkObject(store, next, removedAt))
+        if (!away) findings.set(next, await checkObject(store, next))
       } catch (error) {
         if (!(error instanceof StorageFault)) throw error
         away ??= error
@@ -51,21 +51,12 @@ export async function checkStoredObjects(
   )
 }
 
-async function checkObject(
-  store: Pick<Store, 'get'>,
-  expected: Expected,
-  removedAt: Date | null,
-): Promise<Finding> {
-  const { what, key } = expected
+async function checkObject(store: Pick<Store, 'get'>, expected: Expected): Promise<Finding> {
+  const { what, key, whenGone } = expected
   const found = await hashObject(store, key)
   if (!found)
-    return removedAt
-      ? {
-          what,
-          key,
-          state: 'removed',
-          sentence: `${key} was removed after publishing, as set (${removedAt.toISOString()}).`,
-        }
+    return whenGone
+      ? { what, key, state: whenGone.state, sentence: `${key} ${whenGone.because}` }
       : { what, key, state: 'missing', sentence: `${key} is not in the bucket.` }
   const fault = differenceOf(found, expected)
   return fault

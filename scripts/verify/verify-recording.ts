@@ -6,6 +6,7 @@ import type { Manifest } from '../../recorder/manifest.ts'
 import { StorageFault } from '../../storage/fault.ts'
 import type { Store } from '../../storage/s3.ts'
 import { checkChain } from './chain.ts'
+import { isCovered, segmentSpans, spanBetween } from './clock-spans.ts'
 import type { Finding } from './findings.ts'
 import { checkInnerConsistency } from './inner-consistency.ts'
 import { NoManifest, type ReadManifest, readManifest } from './read-manifest.ts'
@@ -62,21 +63,23 @@ async function prove(
     ...(await checkChain(db, manifest, sha256)),
     ...checkInnerConsistency(manifest),
     ...(recording ? await checkRows(db, recording, manifest) : [unknown]),
-    ...(await checkStoredObjects(store, filesOf(manifest, recording), null)),
+    ...(await checkStoredObjects(store, filesOf(manifest, recording))),
     ...(await describeLocks(store, manifest, recording)),
-    ...(await checkStoredObjects(store, segmentsOf(manifest), recording?.segmentsRemovedAt ?? null)),
+    ...(await checkStoredObjects(store, segmentsOf(manifest, recording?.segmentsRemovedAt ?? null))),
   ]
   return { recordingId: manifest.recordingId, manifestSha256: sha256, manifest, findings }
 }
 
 function filesOf(manifest: Manifest, recording: RecordingRow | undefined): Expected[] {
   const native = recording?.nativeRecordings ?? []
+  const whenGone: Expected['whenGone'] =
+    recording && recording.revision > manifest.revision
+      ? { state: 'removed', because: `was replaced by the video of revision ${recording.revision}.` }
+      : undefined
   return [
     ...manifest.files.map(({ key, sha256, sizeBytes }) => ({
-      what: 'file' as const,
-      key,
-      sha256,
-      sizeBytes,
+      ...{ what: 'file' as const, key, sha256, sizeBytes },
+      ...(whenGone && { whenGone }),
     })),
     ...native.map(({ s3Key, sha256, sizeBytes }) => ({
       ...{ what: 'second source' as const, key: s3Key, sha256, sizeBytes },
@@ -84,8 +87,30 @@ function filesOf(manifest: Manifest, recording: RecordingRow | undefined): Expec
   ]
 }
 
-function segmentsOf({ segments }: Manifest): Expected[] {
-  return segments.map(({ key, sha256, sizeBytes }) => ({ what: 'segment', key, sha256, sizeBytes }))
+function segmentsOf({ segments, gaps }: Manifest, removedAt: Date | null): Expected[] {
+  const lost = gaps
+    .filter(({ reason }) => reason === 'segment_lost')
+    .map(gap => spanBetween(gap.from, gap.to))
+  const spans = new Map(
+    [...Map.groupBy(segments, segment => segment.attempt).values()].flatMap(own => [...segmentSpans(own)]),
+  )
+  return segments.map(segment => {
+    const { key, sha256, sizeBytes } = segment
+    const span = spans.get(segment)
+    const isLost = segment.number > 0 && span && isCovered(span, lost)
+    return {
+      ...{ what: 'segment', key, sha256, sizeBytes },
+      ...(isLost && {
+        whenGone: { state: 'lost', because: 'was gone when the video was made; a gap names its time.' },
+      }),
+      ...(removedAt && {
+        whenGone: {
+          state: 'removed',
+          because: `was removed after publishing, as set (${removedAt.toISOString()}).`,
+        },
+      }),
+    }
+  })
 }
 
 async function fetchManifest(
