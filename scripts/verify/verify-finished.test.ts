@@ -93,7 +93,7 @@ test('segments that finishing removed itself', async () => {
 })
 
 test('a second revision, and the manifest of the first', async () => {
-  const late = { number: 3, table: segmentRows }
+  const late = 3
   const recordingId = await world.recorded({ segments, withoutRow: [late] })
   const key = `${world.organizationId}/${recordingId}/attempt-001/seg-00003.m4s`
   const file = join(world.dir, 'late.m4s')
