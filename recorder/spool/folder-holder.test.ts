@@ -2,7 +2,7 @@ import { mkdtemp, readdir, readFile, rm, utimes, writeFile } from 'node:fs/promi
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
-import { hold, holderPid, isHolderGone, tryHold } from './folder-holder.ts'
+import { hold, holderOf, isHolderGone, tryHold } from './folder-holder.ts'
 
 let dir: string
 let path: string
@@ -24,7 +24,7 @@ async function holdElsewhere(): Promise<void> {
 test('a living process holds what it holds until it gives it up', async () => {
   const held = hold(path)
   expect(await isHolderGone(path)).toBe(false)
-  expect(await holderPid(path)).toBe(process.pid)
+  expect(await holderOf(path)).toEqual({ pid: process.pid, here: true })
   expect(await tryHold(path)).toBeUndefined()
   held.release()
   expect(await isHolderGone(path)).toBe(true)
@@ -39,7 +39,7 @@ test('what nobody holds, or a power cut emptied, is free', async () => {
   expect(await isHolderGone(path)).toBe(true)
   await writeFile(path, '')
   expect(await isHolderGone(path)).toBe(true)
-  expect(await holderPid(path)).toBeUndefined()
+  expect(await holderOf(path)).toBeUndefined()
 })
 
 test('of many that want it at the same time one gets it', async () => {
@@ -52,6 +52,7 @@ test('of many that want it at the same time one gets it', async () => {
 
 test('a holder whose pid cannot be looked up from here lives as long as it gives signs of life', async () => {
   await holdElsewhere()
+  expect(await holderOf(path)).toEqual({ pid: process.pid, here: false })
   const SILENT_MS = 300
   for (let sign = 1; sign <= 5; sign++) {
     const at = new Date(Date.now() - sign * 60_000)

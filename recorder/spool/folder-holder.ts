@@ -70,9 +70,10 @@ export async function isHolderGone(path: string, silentMs = SILENT_MS): Promise<
   return await isSilent(path, silentMs)
 }
 
-/** Pid of the holder, or undefined. */
-export async function holderPid(path: string): Promise<number | undefined> {
-  return (await readHolder(path))?.pid
+/** Who holds this, living or not; `here`: the pid means a process of this machine as we see it. Undefined: nobody known. */
+export async function holderOf(path: string): Promise<{ pid: number; here: boolean } | undefined> {
+  const holder = await readHolder(path)
+  return holder && { pid: holder.pid, here: holder.place === thisProcess().place }
 }
 
 async function readHolder(path: string): Promise<Holder | undefined> {

@@ -1,8 +1,7 @@
 import { hostname } from 'node:os'
-import { listLivingOf, lockRecording } from '../../db/attempts.ts'
+import { finishAnew, lockRecording } from '../../db/attempts.ts'
 import type { Transaction } from '../../db/connect.ts'
 import type { OpenJobs } from '../../db/jobs.ts'
-import { moveRecording } from '../../db/recordings.ts'
 import { segments } from '../../db/schema.ts'
 import type { SegmentOwner } from './segment-queue.ts'
 
@@ -30,14 +29,11 @@ export async function addLateSegments(
       .returning({ number: segments.number })
     added.push(...some.map(({ number }) => number))
   }
-  const isFinal = ['available', 'partial', 'failed'].includes(recording.status)
-  if (isFinal && added.some(number => number > 0) && (await listLivingOf(tx, recordingId)).length === 0) {
-    const detail = { lateSegments: added.length, attempt: attemptNumber }
-    await moveRecording(tx, recordingId, 'finishing', {
-      actor: `recorder:${hostname()}:${process.pid}`,
-      detail,
-    })
-    await jobs.send(tx, 'finish-recording', { recordingId }, { key: recordingId })
+  const facts = {
+    actor: `recorder:${hostname()}:${process.pid}`,
+    detail: { lateSegments: added.length, attempt: attemptNumber },
   }
+  if (added.some(number => number > 0) && (await finishAnew(tx, recordingId, facts)))
+    await jobs.send(tx, 'finish-recording', { recordingId }, { key: recordingId })
   return added.length
 }

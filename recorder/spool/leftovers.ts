@@ -10,7 +10,7 @@ import { attempts, segments } from '../../db/schema.ts'
 import type { Log } from '../../log.ts'
 import { segmentKey } from '../../storage/object-names.ts'
 import type { Store } from '../../storage/s3.ts'
-import { type Hold, holderPid, isHolderGone, tryHold } from './folder-holder.ts'
+import { type Hold, holderOf, isHolderGone, tryHold } from './folder-holder.ts'
 import { addLateSegments } from './late-segments.ts'
 import { recoverSegment } from './recover-segment.ts'
 import { putSegment, rowOf, type SegmentOwner } from './segment-queue.ts'
@@ -88,8 +88,8 @@ async function takeFolder(deps: LeftoverDeps, attemptId: string): Promise<number
   const { db, workRoot, log, patience = PATIENCE } = deps
   const dir = join(workRoot, attemptId)
   if (!(await isHolderGone(ownerPath(dir)))) return undefined
-  const ownerPid = await holderPid(ownerPath(dir))
-  if (ownerPid !== undefined && deps.isOwnChild?.(ownerPid)) return undefined
+  const owner = await holderOf(ownerPath(dir))
+  if (owner?.here && deps.isOwnChild?.(owner.pid)) return undefined
   const numbers = await listSegmentNumbers(dir)
   const [attempt] = await withTimeout(
     db.select().from(attempts).where(eq(attempts.id, attemptId)).execute(),
@@ -103,7 +103,7 @@ async function takeFolder(deps: LeftoverDeps, attemptId: string): Promise<number
     return undefined
   }
   // Without a word of its owner only the rows can tell that nobody uses the folder.
-  if (ownerPid === undefined && attempt?.endedAt == null) return undefined
+  if (owner === undefined && attempt?.endedAt == null) return undefined
   const taking = await holdToTake(dir)
   if (taking === undefined) return undefined
   try {
