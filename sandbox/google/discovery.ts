@@ -53,7 +53,7 @@ export interface Api {
   schemas: Record<string, Schema>
 }
 
-type ApiName = 'calendar' | 'drive' | 'meet' | 'iam' | 'oauth2'
+type ApiName = 'calendar' | 'drive' | 'meet' | 'iam' | 'oauth2' | 'workspaceevents'
 
 /** One method of one API, ready to be matched against a request. */
 export interface Method {
@@ -83,6 +83,7 @@ const documents: [ApiName, ErrorFamily, string][] = [
   ['meet', 'rpc', 'meet.v2.json'],
   ['iam', 'rpc', 'iamcredentials.v1.json'],
   ['oauth2', 'classic', 'oauth2.v2.json'],
+  ['workspaceevents', 'rpc', 'workspaceevents.v1.json'],
 ]
 
 /** Every method of every API that the sandbox knows, as Google's discovery documents describe them. */

@@ -15,6 +15,7 @@ import { selectFields } from './partial-answer.ts'
 import { readJson, readText } from './request-body.ts'
 import { checkAnswer, checkBody, readParameters } from './request-check.ts'
 import { exchangeAssertion } from './token.ts'
+import { workspaceEventHandlers } from './workspace-events/handlers.ts'
 import type { Answer, Handlers, World } from './world.ts'
 
 const handlers: Handlers = {
@@ -23,6 +24,7 @@ const handlers: Handlers = {
   ...spaceHandlers,
   ...recordHandlers,
   ...iamHandlers,
+  ...workspaceEventHandlers,
 }
 const mostRequestsKept = 10_000
 
@@ -78,6 +80,16 @@ function routeOf(world: World, request: IncomingMessage, url: URL): Route | unde
       method: 'metadata',
       family: 'token',
       answer: () => metadataAnswer(world, request, url),
+    }
+  if (pathname === '/oauth2/v3/certs' || pathname === '/oauth2/v1/certs')
+    return {
+      service: 'certs',
+      method: 'certs',
+      family: 'classic',
+      answer: () => ({
+        headers: { 'cache-control': 'public, max-age=22000, must-revalidate, no-transform' },
+        json: pathname === '/oauth2/v3/certs' ? world.oidc.jwks() : world.oidc.pems(),
+      }),
     }
   if (pathname.startsWith('/upload/') && url.searchParams.has('upload_id'))
     return {

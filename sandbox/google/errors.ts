@@ -6,6 +6,8 @@ export interface GoogleErrorDetails {
   reason?: string
   /** Domain of the classic family; `global` when absent. */
   domain?: string
+  /** Status word of the rpc family, where it is not the usual one of the HTTP status. */
+  rpcStatus?: string
   location?: { type: 'header' | 'parameter'; name: string }
   headers?: Record<string, string>
 }
@@ -67,12 +69,12 @@ const classicReasons: Record<number, string> = {
 
 /** The JSON body of an error in the shape of the API that answers (google-apis.md §1.10, §2.6). */
 export function errorBody(family: ErrorFamily, error: GoogleError): object {
-  const { reason, domain, location } = error.details
+  const { reason, domain, rpcStatus, location } = error.details
   if (family === 'rpc') {
     const details = reason
       ? [{ '@type': 'type.googleapis.com/google.rpc.ErrorInfo', reason, domain: 'googleapis.com' }]
       : undefined
-    const status = rpcStatusNames[error.status] ?? 'UNKNOWN'
+    const status = rpcStatus ?? rpcStatusNames[error.status] ?? 'UNKNOWN'
     return { error: { code: error.status, message: error.message, status, ...(details && { details }) } }
   }
   const item = {

@@ -8,6 +8,10 @@ import { z } from 'zod'
  * - `conferenceFailure`: the next conference that Calendar makes ends as `failure`.
  * - `autoRecordingRefused`: Meet refuses to switch automatic recording on (edition without recording).
  * - `cutDownload`: a file's content breaks off after `storedBytes`.
+ * - `emptyPage`: a page of a calendar's list comes empty, with a token for the next one.
+ * - `losePush`, `duplicatePush`, `delayPush` (by `delayMs`): what happens to the next push of a calendar channel
+ *   (service `calendarPush`) or of Pub/Sub (service `pubsub`).
+ * - `earlySync`: the first push of the next channel arrives before the answer to its `watch`.
  * - `partialStore`: an upload request is stored only up to `storedBytes` (rounded down to 256 KiB).
  */
 const faultSchema = z.strictObject({
@@ -20,8 +24,18 @@ const faultSchema = z.strictObject({
     'autoRecordingRefused',
     'partialStore',
     'cutDownload',
+    'emptyPage',
+    'losePush',
+    'duplicatePush',
+    'delayPush',
+    'earlySync',
   ]),
-  service: z.enum(['token', 'metadata', 'iam', 'calendar', 'meet', 'drive', 'driveUpload']).optional(),
+  service: z
+    .enum([
+      ...['token', 'metadata', 'certs', 'iam', 'calendar', 'meet', 'drive', 'driveUpload', 'workspaceevents'],
+      ...['calendarPush', 'pubsub'],
+    ] as const)
+    .optional(),
   /** Method id of the discovery documents, with or without the API's name: `events.insert`. */
   method: z.string().optional(),
   status: z.int().min(400).max(599).default(500),
@@ -29,6 +43,7 @@ const faultSchema = z.strictObject({
   message: z.string().optional(),
   retryAfterSeconds: z.int().min(0).optional(),
   storedBytes: z.int().min(0).default(0),
+  delayMs: z.int().min(0).default(1000),
   /** How many requests it hits; 1 when absent, without end for `down`. */
   count: z.int().min(1).optional(),
 })

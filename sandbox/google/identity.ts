@@ -45,6 +45,7 @@ export class Identity {
   /** Account of the (pretended) machine: the metadata server hands out its tokens. */
   readonly machineEmail = `maquina@${projectId}.iam.gserviceaccount.com`
   readonly clientId = '104857600000000000042'
+  readonly projectId = projectId
   /** Key made by the administrator: its private half is in the key file. */
   readonly #userKeyId = randomBytes(20).toString('hex')
   /** Key that Google holds and `signJwt` signs with. */

@@ -1,6 +1,7 @@
 import { auth as accounts, calendar, type calendar_v3 } from 'googleapis/build/src/apis/calendar/index.js'
 import { drive, type drive_v3 } from 'googleapis/build/src/apis/drive/index.js'
 import { meet, type meet_v2 } from 'googleapis/build/src/apis/meet/index.js'
+import { workspaceevents, type workspaceevents_v1 } from 'googleapis/build/src/apis/workspaceevents/index.js'
 import { importPKCS8, SignJWT } from 'jose'
 import type { GoogleSandbox } from './server.ts'
 
@@ -63,7 +64,13 @@ export async function officialClients(
   google: GoogleSandbox,
   subject?: string,
   scopes = usualScopes,
-): Promise<{ calendar: calendar_v3.Calendar; drive: drive_v3.Drive; meet: meet_v2.Meet; token: string }> {
+): Promise<{
+  calendar: calendar_v3.Calendar
+  drive: drive_v3.Drive
+  meet: meet_v2.Meet
+  events: workspaceevents_v1.Workspaceevents
+  token: string
+}> {
   const auth = new accounts.OAuth2()
   const token = await accessToken(google, subject, scopes)
   auth.setCredentials({ access_token: token })
@@ -72,6 +79,7 @@ export async function officialClients(
     calendar: calendar({ version: 'v3', ...options }),
     drive: drive({ version: 'v3', ...options }),
     meet: meet({ version: 'v2', ...options }),
+    events: workspaceevents({ version: 'v1', ...options }),
     token,
   }
 }

@@ -67,9 +67,9 @@ describe('a request that the discovery document does not allow', () => {
   })
 
   test('is 501 where Google has a method that the sandbox does not play', async () => {
-    const answer = await ask('POST', `${events}/watch`, { id: 'a', type: 'web_hook' })
+    const answer = await ask('POST', `${events}/quickAdd?text=consulta`)
     expect(answer.status).toBe(501)
-    expect(answer.text).toContain('calendar.events.watch')
+    expect(answer.text).toContain('calendar.events.quickAdd')
   })
 })
 

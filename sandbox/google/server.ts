@@ -1,13 +1,19 @@
 import { mkdir } from 'node:fs/promises'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import { expireChannels, tellChannels } from './calendar/channels.ts'
+import { expireSyncTokens } from './calendar/list-page.ts'
+import { type PersonAction, personDoes } from './calendar/people.ts'
 import { dispatch } from './dispatch.ts'
 import type { SharedDrive } from './drive/file.ts'
 import { Faults } from './faults.ts'
 import { type DomainUser, Identity, type NewUser, type ServiceAccountKeyFile } from './identity.ts'
 import { ConferenceLife, type ConferenceTimes, type PersonInCall } from './meet/conference-life.ts'
+import { type IdentityClaims, OidcSigner } from './oidc.ts'
 import { emptyState, type GoogleState } from './state.ts'
 import { OwnedTimers } from './timers.ts'
+import { type PushSubscription, subscribeTopic } from './workspace-events/pubsub.ts'
+import { type Lifecycle, passLifecycle, tellSubscriptions } from './workspace-events/subscription.ts'
 import type { NewConference, World } from './world.ts'
 
 const scope = (name: string) => `https://www.googleapis.com/auth/${name}`
@@ -34,6 +40,10 @@ export interface GoogleOptions {
   onConference?: (conference: NewConference) => void | Promise<void>
   /** Called when an event with a conference has been cancelled. */
   onCancelled?: (cancelled: { code: string; eventId: string }) => void | Promise<void>
+  /** How long a push gathers changes before it leaves, and the first wait before it is tried again. */
+  pushTimes?: Partial<World['pushTimes']>
+  /** Hosts besides loopback that calendar channels may push to without TLS. */
+  plainPushHosts?: readonly string[]
   /** The sandbox's clock, in milliseconds since 1970. */
   nowMs?: () => number
 }
@@ -42,8 +52,19 @@ export interface GoogleOptions {
 export interface GoogleSandbox extends AsyncDisposable {
   /** Origin, without a trailing slash. */
   url: string
-  /** Origins to put in the place of Google's hosts; `token` is the whole address of the token endpoint. */
-  baseUrls: Record<'token' | 'calendar' | 'meet' | 'drive' | 'driveUpload' | 'iam' | 'metadata', string>
+  /** Origins to put in the place of Google's hosts; `token` and `certs` (a JWKS) are whole addresses. */
+  baseUrls: Record<
+    | 'token'
+    | 'certs'
+    | 'calendar'
+    | 'meet'
+    | 'drive'
+    | 'driveUpload'
+    | 'iam'
+    | 'metadata'
+    | 'workspaceEvents',
+    string
+  >
   keyFile: ServiceAccountKeyFile
   users: readonly DomainUser[]
   state: GoogleState
@@ -54,6 +75,18 @@ export interface GoogleSandbox extends AsyncDisposable {
   revokeTokens(): void
   /** Makes every sync token given out so far answer 410. */
   expireSyncTokens(): void
+  /** Does what a person does in the calendar's own pages; answers with the id of the event it ended up at. */
+  personDoes(action: PersonAction): Promise<{ eventId: string }>
+  /** Lets every push channel on a calendar run out now: nobody is told. */
+  expireChannels(): void
+  /** Adds a push subscription to a Pub/Sub topic of the project and returns its name. */
+  subscribeTopic(subscription: PushSubscription): string
+  /** Suspends, ends or reminds of the end of every subscription of the Workspace Events API. */
+  passLifecycle(happening: Lifecycle, suspensionReason?: string): void
+  /** An identity token signed by accounts.google.com, with these claims in place of the usual ones. */
+  identityToken(claims: IdentityClaims): string
+  /** Signs identity tokens with another key from now on. */
+  rotateIdentityKeys(earlier?: 'kept' | 'withdrawn'): Promise<void>
   /** Ends all connections and pending work; throws what failed in callbacks. Stopping twice is fine. */
   stop(): Promise<void>
 }
@@ -77,6 +110,7 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
   const users = options.users ?? [`agenda@${domain}`, `testigo@${domain}`, `archivo@${domain}`]
   await mkdir(options.driveDir, { recursive: true })
   const identity = await Identity.create(domain, users, options.delegatedScopes ?? defaultScopes)
+  const oidc = await OidcSigner.create()
   const state = emptyState()
   for (const drive of options.sharedDrives ?? []) state.sharedDrives.set(drive.id, drive)
   const world: World = {
@@ -84,13 +118,18 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
     driveDir: options.driveDir,
     conferencePendingMs: options.conferencePendingMs ?? 300,
     calendarTimeZone: options.calendarTimeZone ?? 'America/Mexico_City',
+    pushTimes: { delayMs: 20, retryMs: 200, ...options.pushTimes },
+    plainPushHosts: ['127.0.0.1', 'localhost', '[::1]', ...(options.plainPushHosts ?? [])],
     state,
     identity,
+    oidc,
     faults: new Faults(),
     timers: new OwnedTimers(),
     nowMs,
     onConference: options.onConference ?? (() => {}),
     onCancelled: options.onCancelled ?? (() => {}),
+    onCalendarChange: calendars => tellChannels(world, calendars),
+    onMeetEvent: event => tellSubscriptions(world, event),
   }
   const conferences = new ConferenceLife(world, {
     endShowsAfterMs: 3000,
@@ -127,12 +166,14 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
     url,
     baseUrls: {
       token: `${url}/token`,
+      certs: `${url}/oauth2/v3/certs`,
       calendar: url,
       meet: url,
       drive: url,
       driveUpload: url,
       iam: url,
       metadata: url,
+      workspaceEvents: url,
     },
     keyFile: identity.keyFile(url),
     users: identity.users,
@@ -140,10 +181,16 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
     faults: world.faults,
     peopleAre: (code, people) => conferences.peopleAre(code, people),
     revokeTokens: () => identity.revokeTokens(),
-    expireSyncTokens: () => {
-      state.calendarRevision++
-      state.oldestSyncRevision = state.calendarRevision
+    expireSyncTokens: () => expireSyncTokens(state),
+    personDoes: action => personDoes(world, action),
+    expireChannels: () => expireChannels(world),
+    subscribeTopic: subscription => subscribeTopic(world, subscription),
+    passLifecycle: (happening, reason = 'USER_SCOPE_REVOKED') => {
+      for (const subscription of [...state.subscriptions.values()])
+        passLifecycle(world, subscription, happening, reason)
     },
+    identityToken: claims => oidc.token(claims, nowMs()),
+    rotateIdentityKeys: earlier => oidc.rotate(earlier),
     stop,
     [Symbol.asyncDispose]: stop,
   }

@@ -1,7 +1,12 @@
+import type { Channel } from './calendar/channels.ts'
 import type { CalendarEvent } from './calendar/event.ts'
+import type { Listing } from './calendar/list-page.ts'
 import type { SharedDrive, StoredFile } from './drive/file.ts'
 import type { UploadSession } from './drive/upload-session.ts'
 import type { Conference, StoredSpace } from './meet/space.ts'
+import type { PushRecord } from './push-delivery.ts'
+import type { PushSubscription } from './workspace-events/pubsub.ts'
+import type { EventSubscription } from './workspace-events/subscription.ts'
 
 /** A mail that Google would have sent. */
 export interface Mail {
@@ -40,6 +45,16 @@ export interface GoogleState {
   calendarRevision: number
   /** Sync tokens below this position are answered with 410. */
   oldestSyncRevision: number
+  /** Lists of events whose pages may still be asked for, by what their page tokens name. */
+  listings: Map<string, Listing>
+  /** Push channels on calendars, by id. */
+  channels: Map<string, Channel>
+  /** Subscriptions of the Workspace Events API, by name `subscriptions/…`. */
+  subscriptions: Map<string, EventSubscription>
+  /** Push subscriptions of Pub/Sub, by name `projects/…/subscriptions/…`. */
+  pushSubscriptions: Map<string, PushSubscription>
+  /** The newest 10 000 tries to push something to somebody. */
+  pushes: PushRecord[]
 }
 
 export function emptyState(): GoogleState {
@@ -55,5 +70,10 @@ export function emptyState(): GoogleState {
     requests: [],
     calendarRevision: 0,
     oldestSyncRevision: 0,
+    listings: new Map(),
+    channels: new Map(),
+    subscriptions: new Map(),
+    pushSubscriptions: new Map(),
+    pushes: [],
   }
 }

@@ -3,7 +3,13 @@ export class OwnedTimers {
   readonly #pending = new Set<NodeJS.Timeout>()
   readonly #running = new Set<Promise<void>>()
   readonly failures: unknown[] = []
+  readonly #stop = new AbortController()
   #stopped = false
+
+  /** Aborts when all of it ends, for work that would wait for others. */
+  get stopping(): AbortSignal {
+    return this.#stop.signal
+  }
 
   /** Runs `work` after `delayMs`. */
   later(delayMs: number, work: () => Promise<void>): void {
@@ -23,6 +29,7 @@ export class OwnedTimers {
   /** Cancels what has not begun and waits for what has; throws what failed meanwhile. */
   async stop(): Promise<void> {
     this.#stopped = true
+    this.#stop.abort()
     for (const timer of this.#pending) clearTimeout(timer)
     this.#pending.clear()
     await Promise.all(this.#running)

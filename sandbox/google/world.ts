@@ -1,6 +1,7 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Faults } from './faults.ts'
 import type { Caller, Identity } from './identity.ts'
+import type { OidcSigner } from './oidc.ts'
 import type { ParameterValue } from './request-check.ts'
 import type { GoogleState } from './state.ts'
 import type { OwnedTimers } from './timers.ts'
@@ -24,13 +25,31 @@ export interface World {
   driveDir: string
   conferencePendingMs: number
   calendarTimeZone: string
+  /** How long a push gathers changes before it leaves, and the first wait before it is tried again. */
+  pushTimes: { delayMs: number; retryMs: number }
+  /** Hosts that may be pushed to without TLS. */
+  plainPushHosts: readonly string[]
   state: GoogleState
   identity: Identity
+  oidc: OidcSigner
   faults: Faults
   timers: OwnedTimers
   nowMs: () => number
   onConference: (conference: NewConference) => void | Promise<void>
   onCancelled: (cancelled: { code: string; eventId: string }) => void | Promise<void>
+  /** Something changed in these calendars. */
+  onCalendarChange: (calendars: ReadonlySet<string>) => void
+  /** Something happened in a call or to what it leaves behind. */
+  onMeetEvent: (event: MeetEvent) => void
+}
+
+/** What Workspace Events tells of: `kind` as in `google.workspace.meet.<kind>`. */
+export interface MeetEvent {
+  kind: string
+  /** Canonical `spaces/…`. */
+  space: string
+  /** Field of the payload and full name of the resource, e.g. `conferenceRecord`, `conferenceRecords/…`. */
+  resource: [field: string, name: string]
 }
 
 /** One authenticated call whose query and body fit the method's description. */

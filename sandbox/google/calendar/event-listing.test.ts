@@ -121,3 +121,85 @@ describe('a sync token', () => {
     expect((await failureOf(list({ syncToken, singleEvents: true }))).status).toBe(400)
   })
 })
+
+describe('a sync of many things', () => {
+  test('shows no more of what was deleted than its id, unless the deleted are asked for', async () => {
+    await insert('sd001', 9)
+    const [plain, withDeleted] = [await list(), await list({ showDeleted: true })]
+    await remove('sd001')
+    const [item] = (await list({ syncToken: plain.nextSyncToken ?? '' })).items ?? []
+    expect(Object.keys(item ?? {}).sort()).toEqual(['etag', 'id', 'kind', 'status'])
+    const query = { syncToken: withDeleted.nextSyncToken ?? '', showDeleted: true }
+    expect((await list(query)).items).toMatchObject([{ id: 'sd001', summary: 'sd001', status: 'cancelled' }])
+  })
+
+  test('shows a moved instance by itself and the cancelled one by its original time', async () => {
+    const at = (hour: string) => ({ dateTime: `2026-12-07T${hour}:00:00`, timeZone: 'America/Bogota' })
+    await insert('se001', 9, { start: at('09'), end: at('10'), recurrence: ['RRULE:FREQ=DAILY;COUNT=4'] })
+    const syncToken = (await list()).nextSyncToken ?? ''
+    const [first, second] = ['se001_20261207T140000Z', 'se001_20261208T140000Z']
+    const requestBody = { start: at('15'), end: at('16') }
+    await calendar.events.patch({ calendarId: 'primary', eventId: first, requestBody })
+    await remove(second)
+    const { items } = await list({ syncToken })
+    expect(items).toMatchObject([
+      { id: first, recurringEventId: 'se001', status: 'confirmed' },
+      { id: second, recurringEventId: 'se001', status: 'cancelled' },
+    ])
+    expect(items?.[1]).not.toHaveProperty('start')
+    expect(items?.[1]?.originalStartTime?.dateTime).toBe('2026-12-08T08:00:00-06:00')
+  })
+
+  test('keeps cancelled instances of a living series in a full list, as the series alone would show them', async () => {
+    const at = (hour: string) => ({ dateTime: `2026-12-07T${hour}:00:00`, timeZone: 'America/Bogota' })
+    await insert('se002', 9, { start: at('09'), end: at('10'), recurrence: ['RRULE:FREQ=DAILY;COUNT=2'] })
+    await remove('se002_20261208T140000Z')
+    expect(await ids()).toEqual(['se002', 'se002_20261208T140000Z'])
+    expect(await ids({ singleEvents: true })).toEqual(['se002_20261207T140000Z'])
+    await remove('se002')
+    expect(await ids()).toEqual([])
+  })
+
+  test('neither loses nor repeats what changes between two pages', async () => {
+    for (const id of ['pc001', 'pc002', 'pc003']) await insert(id, 9)
+    const first = await list({ maxResults: 2 })
+    await calendar.events.patch({ calendarId: 'primary', eventId: 'pc001', requestBody: { summary: 'x' } })
+    const second = await list({ maxResults: 2, pageToken: first.nextPageToken ?? '' })
+    expect(second.items?.map(event => event.id)).toEqual(['pc003'])
+    expect(await ids({ syncToken: second.nextSyncToken ?? '' })).toEqual(['pc001'])
+  })
+
+  test('may have an empty page in the middle', async () => {
+    for (const id of ['ep001', 'ep002']) await insert(id, 9)
+    google.faults.add({ kind: 'emptyPage' })
+    const first = await list()
+    expect(first.items).toEqual([])
+    expect(await ids({ pageToken: first.nextPageToken ?? '' })).toEqual(['ep001', 'ep002'])
+  })
+
+  test('tells who was taken off the list that the event is gone', async () => {
+    await insert('ug001', 9, { attendees: [{ email: 'testigo@clinica.example' }] })
+    const guest = (await officialClients(google, 'testigo@clinica.example')).calendar
+    const { data } = await guest.events.list({ calendarId: 'primary' })
+    await calendar.events.patch({ calendarId: 'primary', eventId: 'ug001', requestBody: { attendees: [] } })
+    const next = await guest.events.list({ calendarId: 'primary', syncToken: data.nextSyncToken ?? '' })
+    expect(next.data.items).toMatchObject([{ id: 'ug001', status: 'cancelled' }])
+  })
+
+  test('refuses an updatedMin of long ago, and shows the deleted since a nearer one', async () => {
+    await insert('um001', 9)
+    await remove('um001')
+    const near = new Date(Date.now() - 3600_000).toISOString()
+    expect(await ids({ updatedMin: near })).toEqual(['um001'])
+    expect(await failureOf(list({ updatedMin: '2020-01-01T00:00:00Z' }))).toMatchObject({
+      status: 410,
+      reason: 'updatedMinTooLongAgo',
+    })
+  })
+
+  test('writes times in the zone that is asked for', async () => {
+    await insert('tm001', 9)
+    const [event] = (await list({ timeZone: 'Asia/Tokyo' })).items ?? []
+    expect(event?.start?.dateTime).toBe('2026-12-01T18:00:00+09:00')
+  })
+})

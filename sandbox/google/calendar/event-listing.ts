@@ -3,43 +3,49 @@ import { type Answer, type Call, textParameter } from '../world.ts'
 import {
   type CalendarEvent,
   calendarOf,
-  type EventResource,
   findEvent,
   isGuest,
   notFound,
+  viewCancelled,
   viewEvent,
 } from './event.ts'
 import { instantMs } from './event-time.ts'
+import { answerPage, invalid, queryFingerprint, readSyncToken } from './list-page.ts'
 import { instancesOf } from './recurrence.ts'
 
-const notWithSyncToken = [
-  'iCalUID',
-  'orderBy',
-  'privateExtendedProperty',
-  'q',
-  'sharedExtendedProperty',
-  'timeMin',
-  'timeMax',
-  'updatedMin',
-]
 const farFutureMs = 8.64e15
+/** How far back `updatedMin` may lie. Google names no figure: a month is what is commonly seen. */
+const updatedMinMs = 30 * 86_400_000
 
-/** `events.list`: filters, pages, and incremental sync by token (google-apis.md §1.7). */
+/**
+ * `events.list`: filters, pages, and incremental sync by token (google-apis.md §1.7). With `singleEvents` a sync shows
+ * every instance of a series that changed; instances that a shortened series lost are not told one by one.
+ */
 export function listEvents(call: Call): Answer {
   const { world, parameters } = call
   const calendar = calendarOf(call)
   const query = queryFingerprint(call)
   const syncToken = textParameter(call, 'syncToken')
-  const sinceRevision = syncToken === undefined ? undefined : readSyncToken(call, syncToken, query)
+  const since = syncToken === undefined ? undefined : readSyncToken(call, syncToken, query)
   if (parameters.orderBy === 'startTime' && parameters.singleEvents !== true)
     throw invalid('The requested ordering is not available for the particular query.', 'orderBy')
-  const visible = [...world.state.events.values()]
-    .filter(event => event.organizer === calendar || isGuest(event, calendar))
-    .filter(event => sinceRevision === undefined || event.revision > sinceRevision)
-    .flatMap(event => expand(call, event))
-    .filter(event => sinceRevision !== undefined || passes(call, event))
-  sort(call, visible)
-  return page(call, calendar, visible, query)
+  checkUpdatedMin(call)
+  return answerPage(call, 'calendar.events.list', query, () => {
+    const found = new Map<string, CalendarEvent>()
+    for (const event of world.state.events.values()) {
+      if (!stands(event, calendar, since) || (since !== undefined && event.revision <= since)) continue
+      for (const one of expand(call, event))
+        if (since !== undefined || passes(call, one)) found.set(one.resource.id, one)
+    }
+    const events = [...found.values()]
+    sort(call, events)
+    return {
+      query,
+      items: events.map(event => view(call, event, calendar, since !== undefined)),
+      revision: world.state.calendarRevision,
+      syncs: parameters.orderBy === undefined,
+    }
+  })
 }
 
 /** `events.instances` of one series. */
@@ -51,25 +57,40 @@ export function listInstances(call: Call): Answer {
   if (!master.resource.recurrence)
     throw new GoogleError(400, 'The event is not a recurring event.', { reason: 'invalid' })
   const original = textParameter(call, 'originalStart')
-  const instances = instancesOf(world, master, ...range(call)).filter(
-    event =>
-      (event.resource.status !== 'cancelled' || call.parameters.showDeleted === true) &&
-      (original === undefined ||
-        (event.resource.originalStartTime &&
-          instantMs(event.resource.originalStartTime, world.calendarTimeZone) === Date.parse(original))),
-  )
-  return page(call, calendar, instances, queryFingerprint(call))
+  const query = queryFingerprint(call)
+  return answerPage(call, 'calendar.events.instances', query, () => {
+    const instances = instancesOf(world, master, ...range(call)).filter(
+      ({ resource }) =>
+        (resource.status !== 'cancelled' || call.parameters.showDeleted === true) &&
+        (original === undefined ||
+          (resource.originalStartTime &&
+            instantMs(resource.originalStartTime, world.calendarTimeZone) === Date.parse(original))),
+    )
+    const items = instances.map(event => view(call, event, calendar, false))
+    return { query, items, revision: world.state.calendarRevision, syncs: false }
+  })
 }
 
+function checkUpdatedMin(call: Call): void {
+  const updatedMin = textParameter(call, 'updatedMin')
+  if (updatedMin === undefined || Date.parse(updatedMin) >= call.world.nowMs() - updatedMinMs) return
+  throw new GoogleError(410, 'The requested minimum modification time lies too far in the past.', {
+    reason: 'updatedMinTooLongAgo',
+    domain: 'calendar',
+    location: { type: 'parameter', name: 'updatedMin' },
+  })
+}
+
+/** Whether an event belongs into a calendar's list; who is no longer invited learns that from a sync. */
+function stands(event: CalendarEvent, calendar: string, since: number | undefined): boolean {
+  if (event.organizer === calendar || isGuest(event, calendar)) return true
+  return since !== undefined && event.formerGuests?.includes(calendar) === true
+}
+
+/** With `singleEvents` a series is replaced by its instances; its exceptions come out of it. */
 function expand(call: Call, event: CalendarEvent): CalendarEvent[] {
-  const { resource } = event
   if (call.parameters.singleEvents !== true) return [event]
-  // Exceptions come out of their series.
-  if (resource.recurringEventId !== undefined && event.resource.status !== 'cancelled') {
-    const master = call.world.state.events.get(`${event.organizer}/${resource.recurringEventId}`)
-    return master && call.parameters.syncToken === undefined ? [] : [event]
-  }
-  return resource.recurrence ? instancesOf(call.world, event, ...range(call)) : [event]
+  return event.resource.recurrence ? instancesOf(call.world, event, ...range(call)) : [event]
 }
 
 function range(call: Call): [number, number] {
@@ -81,14 +102,10 @@ function range(call: Call): [number, number] {
 }
 
 function passes(call: Call, event: CalendarEvent): boolean {
-  const { parameters, world } = call
+  const { parameters } = call
   const { resource } = event
-  const [fromMs, toMs] = range(call)
   const updatedMin = textParameter(call, 'updatedMin')
-  const cancelledShown = parameters.showDeleted === true || updatedMin !== undefined
-  if (resource.status === 'cancelled' && !cancelledShown) return false
-  if (instantMs(resource.end, world.calendarTimeZone) <= fromMs) return false
-  if (instantMs(resource.start, world.calendarTimeZone) >= toMs) return false
+  if (!isShown(call, event) || !overlaps(call, event)) return false
   if (updatedMin !== undefined && Date.parse(resource.updated) < Date.parse(updatedMin)) return false
   if (parameters.iCalUID !== undefined && resource.iCalUID !== parameters.iCalUID) return false
   const q = textParameter(call, 'q')?.toLowerCase()
@@ -101,6 +118,24 @@ function passes(call: Call, event: CalendarEvent): boolean {
   )
 }
 
+/** Cancelled events on request only, but cancelled instances of a living series wherever series are shown. */
+function isShown({ world, parameters }: Call, { organizer, resource }: CalendarEvent): boolean {
+  if (resource.status !== 'cancelled' || parameters.showDeleted === true) return true
+  if (parameters.updatedMin !== undefined) return true
+  const master = world.state.events.get(`${organizer}/${resource.recurringEventId}`)
+  return parameters.singleEvents !== true && master !== undefined && master.resource.status !== 'cancelled'
+}
+
+function overlaps(call: Call, event: CalendarEvent): boolean {
+  const { calendarTimeZone } = call.world
+  const { resource } = event
+  const [fromMs, toMs] = range(call)
+  if (resource.recurrence) return instancesOf(call.world, event, fromMs, toMs).length > 0
+  return (
+    instantMs(resource.end, calendarTimeZone) > fromMs && instantMs(resource.start, calendarTimeZone) < toMs
+  )
+}
+
 function hasProperties(properties: Record<string, string> | undefined, wanted: unknown): boolean {
   return ((wanted as string[] | undefined) ?? []).every(pair => {
     const at = pair.indexOf('=')
@@ -110,81 +145,23 @@ function hasProperties(properties: Record<string, string> | undefined, wanted: u
 
 function sort(call: Call, events: CalendarEvent[]): void {
   const { parameters, world } = call
-  if (parameters.orderBy === 'startTime')
-    events.sort(
-      (a, b) =>
-        instantMs(a.resource.start, world.calendarTimeZone) -
-        instantMs(b.resource.start, world.calendarTimeZone),
-    )
+  const startMs = (event: CalendarEvent) => instantMs(event.resource.start, world.calendarTimeZone)
+  if (parameters.orderBy === 'startTime') events.sort((a, b) => startMs(a) - startMs(b))
   if (parameters.orderBy === 'updated') events.sort((a, b) => a.revision - b.revision)
 }
 
-function page(call: Call, calendar: string, events: CalendarEvent[], query: string): Answer {
-  const { parameters, world } = call
-  const size = Math.min(typeof parameters.maxResults === 'number' ? parameters.maxResults : 250, 2500)
-  const pageToken = textParameter(call, 'pageToken')
-  const from = pageToken === undefined ? 0 : readPageToken(pageToken, query)
-  const items: EventResource[] = events.slice(from, from + size).map(event => viewEvent(event, calendar))
-  const rest = from + size < events.length
-  const json = {
-    kind: 'calendar#events',
-    etag: `"p${world.state.calendarRevision}"`,
-    summary: calendar,
-    updated: new Date(world.nowMs()).toISOString(),
-    timeZone: world.calendarTimeZone,
-    accessRole: 'owner',
-    defaultReminders: [],
-    items,
-    ...(rest && { nextPageToken: encode({ from: from + size, query }) }),
-    // Only on the last page, and not for ordered lists.
-    ...(!rest &&
-      parameters.orderBy === undefined && {
-        nextSyncToken: encode({ revision: world.state.calendarRevision, query }),
-      }),
-  }
-  return { json }
-}
-
-/** What must stay the same between the pages and the syncs of one list. */
-function queryFingerprint(call: Call): string {
-  const { pageToken: _page, syncToken: _sync, maxResults: _size, fields: _fields, ...rest } = call.parameters
-  for (const name of notWithSyncToken) delete rest[name]
-  delete rest.showDeleted
-  return JSON.stringify(Object.entries(rest).sort())
-}
-
-function readSyncToken(call: Call, token: string, query: string): number {
-  for (const name of notWithSyncToken)
-    if (call.parameters[name] !== undefined)
-      throw invalid(`Sync token cannot be used with parameter ${name}.`, name)
-  if (call.parameters.showDeleted === false)
-    throw invalid('showDeleted=false cannot be used with a sync token.', 'showDeleted')
-  const { revision, query: first } = decode(token)
-  if (typeof revision !== 'number' || revision < call.world.state.oldestSyncRevision)
-    throw new GoogleError(410, 'Sync token is no longer valid, a full sync is required.', {
-      reason: 'fullSyncRequired',
-      domain: 'calendar',
-      location: { type: 'parameter', name: 'syncToken' },
-    })
-  if (first !== query) throw invalid('The sync token does not belong to this query.', 'syncToken')
-  return revision
-}
-
-function readPageToken(token: string, query: string): number {
-  const { from, query: first } = decode(token)
-  if (typeof from !== 'number' || first !== query) throw invalid('Invalid page token value.', 'pageToken')
-  return from
-}
-
-function encode(value: object): string {
-  return Buffer.from(JSON.stringify(value)).toString('base64url')
-}
-
-function decode(token: string): Record<string, unknown> {
-  const text = Buffer.from(token, 'base64url').toString()
-  return text.startsWith('{') && text.endsWith('}') ? (JSON.parse(text) as Record<string, unknown>) : {}
-}
-
-function invalid(message: string, name: string): GoogleError {
-  return new GoogleError(400, message, { reason: 'invalid', location: { type: 'parameter', name } })
+/**
+ * Of cancelled instances, and in a sync that does not ask for the deleted, of every cancelled event, no more is shown
+ * than Google promises.
+ */
+function view(call: Call, event: CalendarEvent, calendar: string, syncs: boolean): object {
+  const { maxAttendees, showDeleted } = call.parameters
+  const { status, recurringEventId } = event.resource
+  const gone = event.organizer !== calendar && !isGuest(event, calendar)
+  const bare = recurringEventId !== undefined || (syncs && showDeleted !== true)
+  if (gone || (status === 'cancelled' && bare)) return viewCancelled(event)
+  return viewEvent(event, calendar, {
+    maxAttendees: typeof maxAttendees === 'number' ? maxAttendees : undefined,
+    timeZone: textParameter(call, 'timeZone'),
+  })
 }

@@ -1,6 +1,8 @@
 import { GoogleError } from '../errors.ts'
 import type { EventTime } from './event.ts'
 
+const halfDayMs = 12 * 3600_000
+
 /** Milliseconds since 1970 of an event's start or end; a date counts from its midnight in `timeZone`. */
 export function instantMs(time: EventTime, timeZone: string): number {
   if (time.dateTime === undefined) return localToMs(`${time.date}T00:00:00`, timeZone)
@@ -66,24 +68,38 @@ function hasOffset(dateTime: string): boolean {
 /** RFC 3339 text of an instant with the offset of a time zone, to the second; `Z` for UTC. */
 export function formatInZone(ms: number, timeZone: string): string {
   const offsetMs = zoneOffsetMs(ms, timeZone)
-  const local = new Date(ms + offsetMs).toISOString().slice(0, 19)
+  const local = localIn(ms, timeZone)
   if (offsetMs === 0) return `${local}Z`
   const minutes = Math.abs(offsetMs) / 60_000
   const pad = (value: number) => String(value).padStart(2, '0')
   return `${local}${offsetMs < 0 ? '-' : '+'}${pad(Math.floor(minutes / 60))}:${pad(minutes % 60)}`
 }
 
-/** The instant at which clocks of a zone show `local` (`YYYY-MM-DDTHH:MM:SS`). */
-export function localToMs(local: string, timeZone: string): number {
-  const asUtc = Date.parse(`${local}Z`)
-  // Twice: the first guess may stand on the other side of a change of the clocks.
-  const guess = asUtc - zoneOffsetMs(asUtc, timeZone)
-  return asUtc - zoneOffsetMs(guess, timeZone)
+/** What clocks of a zone show at an instant: `YYYY-MM-DDTHH:MM:SS`. */
+export function localIn(ms: number, timeZone: string): string {
+  return new Date(ms + zoneOffsetMs(ms, timeZone)).toISOString().slice(0, 19)
 }
 
+/**
+ * The instant at which clocks of a zone show `local` (`YYYY-MM-DDTHH:MM:SS`): the first of two where the clocks go
+ * back, and where they jump over it, the time counted on from before the jump.
+ */
+export function localToMs(local: string, timeZone: string): number {
+  const asUtc = Date.parse(`${local}Z`)
+  const before = zoneOffsetMs(asUtc - halfDayMs, timeZone)
+  const after = zoneOffsetMs(asUtc + halfDayMs, timeZone)
+  const fits = [before, after].find(offsetMs => zoneOffsetMs(asUtc - offsetMs, timeZone) === offsetMs)
+  return asUtc - (fits ?? before)
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>()
+
 function zoneOffsetMs(ms: number, timeZone: string): number {
-  const parts = new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' }).formatToParts(ms)
-  const name = parts.find(part => part.type === 'timeZoneName')?.value ?? 'GMT'
+  // Making a format takes longer than the rest of an expansion together.
+  const format =
+    formats.get(timeZone) ?? new Intl.DateTimeFormat('en-US', { timeZone, timeZoneName: 'longOffset' })
+  formats.set(timeZone, format)
+  const name = format.formatToParts(ms).find(part => part.type === 'timeZoneName')?.value ?? 'GMT'
   const found = /GMT([+-])(\d\d):(\d\d)/.exec(name)
   if (!found) return 0
   const size = (Number(found[2]) * 60 + Number(found[3])) * 60_000

@@ -17,7 +17,8 @@ import {
 import { mergePatch, writableFields } from './event-body.ts'
 import { storedTimes } from './event-time.ts'
 import { guestAddresses, recordMails } from './mails.ts'
-import { checkRecurrence, instanceException } from './recurrence.ts'
+import { instanceById, settleExceptions } from './recurrence.ts'
+import { checkRecurrence } from './recurrence-rule.ts'
 
 /** `events.insert`: client ids (§1.3), times, guests, and the conference when version 1 is asked for. */
 export async function insertEvent(call: Call): Promise<Answer> {
@@ -84,7 +85,7 @@ async function changeEvent(
 ): Promise<Answer> {
   const { world, caller, body } = call
   const calendar = calendarOf(call)
-  const event = eventOf(call, calendar, 'write')
+  const event = eventOf(call, calendar)
   checkIfMatch(call, event)
   const before = guestAddresses(event)
   if (event.resource.status === 'cancelled')
@@ -108,7 +109,9 @@ async function changeEvent(
   }
   // The same object goes on: a pending conference holds on to it.
   event.resource = draft.resource
-  touch(world, event)
+  rememberGuests(event, before)
+  store(call, event)
+  if (event.resource.recurrence) settleExceptions(world, event)
   if (changed.status === 'cancelled') await announceCancelled(call, event)
   recordMails(call, event, before, changed.status === 'cancelled' ? 'cancellation' : 'update')
   return answerEvent(call, event, calendar)
@@ -118,17 +121,18 @@ async function changeEvent(
 export async function deleteEvent(call: Call): Promise<Answer> {
   const { world } = call
   const calendar = calendarOf(call)
-  const event = eventOf(call, calendar, 'write')
+  const event = eventOf(call, calendar)
   checkIfMatch(call, event)
   if (event.resource.status === 'cancelled')
     throw new GoogleError(410, 'Resource has been deleted', { reason: 'deleted' })
   if (event.organizer !== calendar) {
     setResponse(event, calendar, 'declined')
-    touch(world, event)
+    store(call, event)
     return { status: 204 }
   }
   event.resource.status = 'cancelled'
-  touch(world, event)
+  store(call, event)
+  if (event.resource.recurrence) settleExceptions(world, event)
   await announceCancelled(call, event)
   recordMails(call, event, guestAddresses(event), 'cancellation')
   return { status: 204 }
@@ -139,17 +143,32 @@ async function announceCancelled(call: Call, event: CalendarEvent): Promise<void
   if (code !== undefined) await call.world.onCancelled({ code, eventId: event.resource.id })
 }
 
-/** The event a call names; an instance of a series becomes an exception of its own when written to (§1.5). */
-function eventOf(call: Call, calendar: string, purpose: 'read' | 'write' = 'read'): CalendarEvent {
+/** The event a call names; an instance of a series becomes an exception of its own when it is stored (§1.5). */
+function eventOf(call: Call, calendar: string): CalendarEvent {
   const id = textParameter(call, 'eventId') ?? ''
-  const event = findEvent(call.world, calendar, id) ?? instanceException(call.world, calendar, id, purpose)
+  const event = findEvent(call.world, calendar, id) ?? instanceById(call.world, calendar, id)
   if (!event) throw notFound()
   return event
 }
 
+function store({ world }: Call, event: CalendarEvent): void {
+  touch(world, event)
+  world.state.events.set(`${event.organizer}/${event.resource.id}`, event)
+}
+
+/** Who was taken off the list has to learn that the event is no longer theirs. */
+function rememberGuests(event: CalendarEvent, before: string[]): void {
+  const now = guestAddresses(event)
+  const former = new Set([...(event.formerGuests ?? []), ...before].filter(address => !now.includes(address)))
+  if (former.size > 0 || event.formerGuests) event.formerGuests = [...former]
+}
+
 function answerEvent(call: Call, event: CalendarEvent, calendar: string): Answer {
   const maxAttendees = call.parameters.maxAttendees
-  const view = viewEvent(event, calendar, typeof maxAttendees === 'number' ? maxAttendees : undefined)
+  const view = viewEvent(event, calendar, {
+    maxAttendees: typeof maxAttendees === 'number' ? maxAttendees : undefined,
+    timeZone: textParameter(call, 'timeZone'),
+  })
   return { json: view, headers: { etag: event.resource.etag } }
 }
 
@@ -178,12 +197,20 @@ function answerInvitation(call: Call, event: CalendarEvent, calendar: string): v
     attendee => attendee.email?.toLowerCase() === calendar,
   )
   if (own?.responseStatus) {
-    setResponse(event, calendar, own.responseStatus)
-    touch(call.world, event)
+    setResponse(event, calendar, own.responseStatus, own.comment)
+    store(call, event)
   }
 }
 
-function setResponse(event: CalendarEvent, calendar: string, responseStatus: string): void {
-  for (const attendee of event.resource.attendees ?? [])
-    if (attendee.email.toLowerCase() === calendar) attendee.responseStatus = responseStatus
+function setResponse(
+  event: CalendarEvent,
+  calendar: string,
+  responseStatus: string,
+  comment?: unknown,
+): void {
+  for (const attendee of event.resource.attendees ?? []) {
+    if (attendee.email.toLowerCase() !== calendar) continue
+    attendee.responseStatus = responseStatus
+    if (typeof comment === 'string') attendee.comment = comment
+  }
 }

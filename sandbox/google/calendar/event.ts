@@ -1,6 +1,7 @@
 import { GoogleError } from '../errors.ts'
 import type { Call, World } from '../world.ts'
 import { textParameter } from '../world.ts'
+import { formatInZone } from './event-time.ts'
 
 export interface EventTime {
   dateTime?: string
@@ -56,6 +57,8 @@ export interface CalendarEvent {
   resource: EventResource
   /** Position of its newest change, for incremental lists. */
   revision: number
+  /** Who was invited once: their calendars show the event as cancelled. */
+  formerGuests?: string[]
 }
 
 /** The address behind `calendarId`; calendars of others are 404 as nothing is shared in the sandbox. */
@@ -84,16 +87,31 @@ export function isGuest(event: CalendarEvent, calendar: string): boolean {
   return event.resource.attendees?.some(attendee => attendee.email.toLowerCase() === calendar) ?? false
 }
 
-/** Marks a change: new etag, `updated`, and a new position for incremental lists (google-apis.md §1.6). */
+/**
+ * Marks a change: new etag, `updated`, and a new position for incremental lists (google-apis.md §1.6); channels on the
+ * calendars it stands in are told.
+ */
 export function touch(world: World, event: CalendarEvent): void {
   world.state.calendarRevision++
   event.revision = world.state.calendarRevision
   event.resource.etag = `"${world.nowMs() * 2000 + event.revision}"`
   event.resource.updated = new Date(world.nowMs()).toISOString()
+  const guests = (event.resource.attendees ?? []).map(attendee => attendee.email.toLowerCase())
+  world.onCalendarChange(new Set([event.organizer, ...guests, ...(event.formerGuests ?? [])]))
+}
+
+export interface ViewOptions {
+  maxAttendees?: number | undefined
+  /** Zone in which times are written; the calendar's own when absent. */
+  timeZone?: string | undefined
 }
 
 /** The event as one calendar shows it: `self` marks, and private properties only on the organizer's copy. */
-export function viewEvent(event: CalendarEvent, calendar: string, maxAttendees?: number): EventResource {
+export function viewEvent(
+  event: CalendarEvent,
+  calendar: string,
+  { maxAttendees, timeZone }: ViewOptions = {},
+): EventResource {
   const resource = structuredClone(event.resource)
   const own = event.organizer === calendar
   resource.organizer = { email: event.organizer, ...(own && { self: true }) }
@@ -111,5 +129,21 @@ export function viewEvent(event: CalendarEvent, calendar: string, maxAttendees?:
     resource.attendees = resource.attendees.filter(attendee => attendee.self).slice(0, maxAttendees)
     resource.attendeesOmitted = true
   }
+  if (timeZone !== undefined)
+    for (const time of [resource.start, resource.end, resource.originalStartTime])
+      if (time?.dateTime !== undefined) time.dateTime = formatInZone(Date.parse(time.dateTime), timeZone)
   return resource
+}
+
+/** All that Google promises of a cancelled event: its id, and which instance of which series it was. */
+export function viewCancelled({ resource }: CalendarEvent): Partial<EventResource> {
+  const { kind, etag, id, recurringEventId, originalStartTime } = resource
+  return {
+    kind,
+    etag,
+    id,
+    status: 'cancelled',
+    ...(recurringEventId !== undefined && { recurringEventId }),
+    ...(originalStartTime && { originalStartTime }),
+  }
 }

@@ -1,4 +1,5 @@
 import type { Answer, Call, Handlers } from '../world.ts'
+import { stopChannel, watchEvents } from './channels.ts'
 import { calendarOf } from './event.ts'
 import { listEvents, listInstances } from './event-listing.ts'
 import { deleteEvent, getEvent, insertEvent, patchEvent, updateEvent } from './event-writing.ts'
@@ -13,6 +14,8 @@ export const calendarHandlers: Handlers = {
   'calendar.events.delete': deleteEvent,
   'calendar.events.list': listEvents,
   'calendar.events.instances': listInstances,
+  'calendar.events.watch': watchEvents,
+  'calendar.channels.stop': stopChannel,
 }
 
 function getCalendar(call: Call): Answer {

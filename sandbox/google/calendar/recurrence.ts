@@ -1,133 +1,144 @@
-import { GoogleError } from '../errors.ts'
 import type { World } from '../world.ts'
 import { type CalendarEvent, findEvent, touch } from './event.ts'
-import { formatInZone, instantMs, localToMs } from './event-time.ts'
+import { formatInZone, instantMs, localIn } from './event-time.ts'
+import { type Occurrence, occurrencesOf, type Series } from './recurrence-rule.ts'
 
-const dayMs = 86_400_000
-const weekDays = ['SU', 'MO', 'TU', 'WE', 'TH', 'FR', 'SA']
-/** More than Calendar itself expands. */
+/** More than Calendar itself expands of a series without end. */
 const mostInstances = 730
+const splitMark = /_R\d{8}(T\d{6})?$/
 
-/** Refuses recurrence lines that RFC 5545 or Calendar do not allow, with 400 `invalid` (google-apis.md §1.5). */
-export function checkRecurrence(lines: string[] | undefined): void {
-  for (const line of lines ?? []) {
-    const fine =
-      /^(RRULE|EXRULE|RDATE|EXDATE)[;:]/.test(line) && (!line.startsWith('RRULE') || /FREQ=/.test(line))
-    if (!fine) throw new GoogleError(400, 'Invalid recurrence rule.', { reason: 'invalid' })
-  }
-}
-
-/**
- * The instances of a series that overlap `[fromMs, toMs)`, exceptions included, in order of time. Understood: daily
- * and weekly rules with INTERVAL, COUNT, UNTIL, BYDAY; anything else is 501, as the sandbox does not expand it.
- */
+/** The instances of a series that overlap `[fromMs, toMs)`, exceptions where they are now, in order of time. */
 export function instancesOf(
   world: World,
   master: CalendarEvent,
   fromMs: number,
   toMs: number,
 ): CalendarEvent[] {
-  const lengthMs =
-    instantMs(master.resource.end, world.calendarTimeZone) -
-    instantMs(master.resource.start, world.calendarTimeZone)
-  return startsOf(world, master)
-    .filter(startMs => startMs < toMs && startMs + lengthMs > fromMs)
-    .map(startMs => instanceAt(world, master, startMs, lengthMs))
+  const lengthMs = lengthOf(world, master)
+  const exceptions = exceptionsOf(world, master)
+  const moved = new Set(exceptions.map(exception => exception.resource.id))
+  const regular = occurrencesOf(seriesOf(world, master), fromMs - lengthMs + 1, toMs, mostInstances)
+    .map(occurrence => instanceAt(world, master, occurrence, lengthMs))
+    .filter(instance => !moved.has(instance.resource.id))
+  const startMs = (event: CalendarEvent) => instantMs(event.resource.start, world.calendarTimeZone)
+  const there = exceptions.filter(
+    event => startMs(event) < toMs && instantMs(event.resource.end, world.calendarTimeZone) > fromMs,
+  )
+  return [...regular, ...there].sort((a, b) => startMs(a) - startMs(b))
+}
+
+/** The stored exceptions of a series, the cancelled ones too. */
+export function exceptionsOf(world: World, master: CalendarEvent): CalendarEvent[] {
+  return [...world.state.events.values()].filter(
+    event => event.organizer === master.organizer && event.resource.recurringEventId === master.resource.id,
+  )
 }
 
 /**
- * The event behind an instance id `<series>_<UTC start>`. For writing it becomes an exception with a place of its own
- * in the state; for reading it is made up on the spot.
+ * The event behind an instance id `<series>_<UTC start>`, made up on the spot: written to, it becomes an exception
+ * with a place of its own in the state. A series that was split off shares the first part of its id with the series it
+ * came from.
  */
-export function instanceException(
-  world: World,
-  calendar: string,
-  id: string,
-  purpose: 'read' | 'write',
-): CalendarEvent | undefined {
-  const [, masterId = '', stamp = ''] = /^(.+)_(\d{8}T\d{6}Z)$/.exec(id) ?? []
-  const master = masterId ? findEvent(world, calendar, masterId) : undefined
-  if (!master?.resource.recurrence || master.resource.status === 'cancelled') return undefined
-  const startMs = Date.parse(stamp.replace(/^(....)(..)(..)T(..)(..)(..)Z$/, '$1-$2-$3T$4:$5:$6Z'))
-  const instance = instancesOf(world, master, startMs, startMs + 1).find(event => event.resource.id === id)
-  if (instance && purpose === 'write') {
-    touch(world, instance)
-    world.state.events.set(`${instance.organizer}/${id}`, instance)
+export function instanceById(world: World, calendar: string, id: string): CalendarEvent | undefined {
+  const [, base = '', stamp = ''] = /^(.+)_(\d{8}(?:T\d{6}Z)?)$/.exec(id) ?? []
+  if (!base) return undefined
+  for (const { resource } of world.state.events.values()) {
+    if (!resource.recurrence || baseOf(resource.id) !== base || resource.status === 'cancelled') continue
+    const master = findEvent(world, calendar, resource.id)
+    const instance = master && instanceStamped(world, master, stamp)
+    if (instance) return instance
   }
-  return instance
+  return undefined
 }
 
-function instanceAt(world: World, master: CalendarEvent, startMs: number, lengthMs: number): CalendarEvent {
-  const stamp = new Date(startMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')
-  const id = `${master.resource.id}_${stamp}`
-  const exception = world.state.events.get(`${master.organizer}/${id}`)
-  if (exception) return exception
+/** Whether a series still has a start at that time. */
+export function hasInstance(world: World, master: CalendarEvent, id: string): boolean {
+  const [, stamp = ''] = /_(\d{8}(?:T\d{6}Z)?)$/.exec(id) ?? []
+  return instanceStamped(world, master, stamp) !== undefined
+}
+
+/**
+ * After a change of a series: exceptions whose time it no longer has are cancelled, as nothing is left that they could
+ * be exceptions from. With the series itself all of them go.
+ */
+export function settleExceptions(world: World, master: CalendarEvent): void {
+  for (const exception of exceptionsOf(world, master)) {
+    const { resource } = exception
+    const alive = master.resource.status !== 'cancelled' && hasInstance(world, master, resource.id)
+    if (alive || resource.status === 'cancelled') continue
+    resource.status = 'cancelled'
+    touch(world, exception)
+  }
+}
+
+/** The part of an id that instances are named by: that of the first series, also after it was split. */
+export function baseOf(id: string): string {
+  return id.replace(splitMark, '')
+}
+
+/** The text by which an instance is named: `20261207T140000Z`, or `20261207` for whole days. */
+export function stampOf(occurrence: Occurrence): string {
+  return occurrence.local.length > 10
+    ? new Date(occurrence.startMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')
+    : occurrence.local.replaceAll('-', '')
+}
+
+function instanceStamped(world: World, master: CalendarEvent, stamp: string): CalendarEvent | undefined {
+  const text = stamp.replace(/^(....)(..)(..)/, '$1-$2-$3').replace(/T(..)(..)(..)Z$/, 'T$1:$2:$3Z')
+  if (Number.isNaN(Date.parse(text))) return undefined
+  const startMs = instantMs(
+    text.length > 10 ? { dateTime: text } : { date: text },
+    seriesOf(world, master).timeZone,
+  )
+  const [occurrence] = occurrencesOf(seriesOf(world, master), startMs, startMs + 1, 1)
+  if (!occurrence || stampOf(occurrence) !== stamp) return undefined
+  return instanceAt(world, master, occurrence, lengthOf(world, master))
+}
+
+function instanceAt(
+  world: World,
+  master: CalendarEvent,
+  occurrence: Occurrence,
+  lengthMs: number,
+): CalendarEvent {
   const { recurrence: _recurrence, ...resource } = structuredClone(master.resource)
-  const timeZone = master.resource.start.timeZone ?? world.calendarTimeZone
-  const at = (ms: number) => ({ dateTime: formatInZone(ms, world.calendarTimeZone), timeZone })
+  const { start } = master.resource
+  const timeZone = start.timeZone ?? world.calendarTimeZone
+  const whole = start.dateTime === undefined
+  const at = (ms: number) =>
+    whole
+      ? { date: localIn(ms, world.calendarTimeZone).slice(0, 10) }
+      : { dateTime: formatInZone(ms, world.calendarTimeZone), timeZone }
+  // Days are counted as days: one of them may have 23 or 25 hours.
+  const end = whole
+    ? { date: new Date(Date.parse(occurrence.local) + daysOf(master)).toISOString().slice(0, 10) }
+    : at(occurrence.startMs + lengthMs)
   return {
     organizer: master.organizer,
     revision: master.revision,
     resource: {
       ...resource,
-      id,
+      id: `${baseOf(master.resource.id)}_${stampOf(occurrence)}`,
       recurringEventId: master.resource.id,
-      originalStartTime: at(startMs),
-      start: at(startMs),
-      end: at(startMs + lengthMs),
+      originalStartTime: at(occurrence.startMs),
+      start: at(occurrence.startMs),
+      end,
     },
   }
 }
 
-function startsOf(world: World, master: CalendarEvent): number[] {
-  const rule = readRule(master.resource.recurrence ?? [])
-  const timeZone = master.resource.start.timeZone ?? world.calendarTimeZone
-  const firstMs = instantMs(master.resource.start, world.calendarTimeZone)
-  // Counting goes by the clock on the wall, so that a change of the clocks does not move the meeting.
-  const first = new Date(`${formatInZone(firstMs, timeZone).slice(0, 19)}Z`)
-  const days = rule.byDay ?? [first.getUTCDay()]
-  const weekStart = first.getTime() - ((first.getUTCDay() + 6) % 7) * dayMs
-  const starts: number[] = []
-  for (let day = 0; starts.length < rule.count && day < mostInstances * 7 * rule.interval; day++) {
-    const local = new Date(first.getTime() + day * dayMs)
-    const week = Math.floor((local.getTime() - weekStart) / (7 * dayMs))
-    const fits =
-      rule.frequency === 'DAILY'
-        ? day % rule.interval === 0
-        : week % rule.interval === 0 && days.includes(local.getUTCDay())
-    if (!fits) continue
-    const startMs = localToMs(local.toISOString().slice(0, 19), timeZone)
-    if (startMs > rule.untilMs) break
-    starts.push(startMs)
-  }
-  return starts
+function seriesOf(world: World, master: CalendarEvent): Series {
+  const { start, recurrence } = master.resource
+  const lines = recurrence ?? []
+  if (start.date !== undefined) return { lines, first: start.date, timeZone: world.calendarTimeZone }
+  const timeZone = start.timeZone ?? world.calendarTimeZone
+  return { lines, first: localIn(instantMs(start, world.calendarTimeZone), timeZone), timeZone }
 }
 
-function readRule(lines: string[]) {
-  const parts = new Map(
-    lines[0]
-      ?.replace(/^RRULE:/, '')
-      .split(';')
-      .map(part => part.split('=') as [string, string]) ?? [],
-  )
-  const frequency = parts.get('FREQ')
-  const known = ['FREQ', 'INTERVAL', 'COUNT', 'UNTIL', 'BYDAY', 'WKST']
-  const understood = lines.length === 1 && [...parts.keys()].every(name => known.includes(name))
-  if (!understood || (frequency !== 'DAILY' && frequency !== 'WEEKLY'))
-    throw new GoogleError(501, `The sandbox does not expand ${lines.join(' ')}: use a daily or weekly RRULE`)
-  const until = parts
-    .get('UNTIL')
-    ?.replace(/^(....)(..)(..)(?:T(..)(..)(..)Z)?$/, (_all, y, m, d, h, min, s) =>
-      h === undefined ? `${y}-${m}-${d}T23:59:59Z` : `${y}-${m}-${d}T${h}:${min}:${s}Z`,
-    )
-  return {
-    frequency,
-    interval: Number(parts.get('INTERVAL') ?? 1),
-    count: Math.min(Number(parts.get('COUNT') ?? mostInstances), mostInstances),
-    untilMs: until === undefined ? Number.POSITIVE_INFINITY : Date.parse(until),
-    byDay: parts
-      .get('BYDAY')
-      ?.split(',')
-      .map(day => weekDays.indexOf(day)),
-  }
+function lengthOf(world: World, { resource }: CalendarEvent): number {
+  return instantMs(resource.end, world.calendarTimeZone) - instantMs(resource.start, world.calendarTimeZone)
+}
+
+function daysOf({ resource }: CalendarEvent): number {
+  return Date.parse(resource.end.date ?? '') - Date.parse(resource.start.date ?? '')
 }

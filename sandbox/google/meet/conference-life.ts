@@ -52,12 +52,14 @@ export class ConferenceLife {
       if (of !== conference || people.some(person => person.id === id)) continue
       session.endTime = now
       this.#running.delete(id)
+      this.#tell('participant.v2.left', space, 'participantSession', sessionName(conference, session))
     }
     for (const person of people) {
       if (this.#running.has(person.id)) continue
       const session: Session = { startTime: now }
       participantFor(conference, person).sessions.push(session)
       this.#running.set(person.id, { conference, session })
+      this.#tell('participant.v2.joined', space, 'participantSession', sessionName(conference, session))
     }
     this.#record(space, conference, now)
     if (people.length === 0) this.#endSoon(space, conference, now)
@@ -73,6 +75,7 @@ export class ConferenceLife {
     const name = `conferenceRecords/${freeId()}`
     const conference: Conference = { name, space: space.name, startTime, participants: [], recordings: [] }
     this.#world.state.conferences.push(conference)
+    this.#tell('conference.v2.started', space, 'conferenceRecord', name)
     return conference
   }
 
@@ -88,6 +91,7 @@ export class ConferenceLife {
     if (!mayRecord) return
     const name = `${conference.name}/recordings/${freeId()}`
     conference.recordings.push({ name, state: 'STARTED', startTime: now })
+    this.#tell('recording.v2.started', space, 'recording', name)
   }
 
   #endSoon(space: StoredSpace, conference: Conference, leftAt: string): void {
@@ -96,14 +100,21 @@ export class ConferenceLife {
       const cameBack = [...this.#running.values()].some(one => one.conference === conference)
       if (cameBack || conference.endTime !== undefined) return
       conference.endTime = lastLeft(conference) ?? leftAt
+      this.#tell('conference.v2.ended', space, 'conferenceRecord', conference.name)
       const recording = conference.recordings.find(one => one.state === 'STARTED')
       if (!recording) return
       Object.assign(recording, { state: 'ENDED', endTime: conference.endTime })
+      this.#tell('recording.v2.ended', space, 'recording', recording.name)
       timers.later(this.#times.fileAfterMs, async () => {
         const fileId = await storeNativeVideo(this.#world, space.owner, `${space.meetingCode} (${leftAt})`)
         Object.assign(recording, { state: 'FILE_GENERATED', fileId })
+        this.#tell('recording.v2.fileGenerated', space, 'recording', recording.name)
       })
     })
+  }
+
+  #tell(kind: string, space: StoredSpace, field: string, name: string): void {
+    this.#world.onMeetEvent({ kind, space: space.name, resource: [field, name] })
   }
 
   #now(): string {
@@ -120,6 +131,12 @@ function participantFor(conference: Conference, { displayName, email }: PersonIn
   const person: ConferenceParticipant = { name, displayName, sessions: [], ...(email && { email }) }
   conference.participants.push(person)
   return person
+}
+
+/** As Meet's list of sessions names it. */
+function sessionName(conference: Conference, session: Session): string {
+  const person = conference.participants.find(one => one.sessions.includes(session))
+  return `${person?.name}/participantSessions/${(person?.sessions.indexOf(session) ?? 0) + 1}`
 }
 
 function lastLeft(conference: Conference): string | undefined {

@@ -62,6 +62,11 @@ function endConference(call: Call): Answer {
   )
   if (!running) throw new GoogleError(400, 'There is no active conference for the given space.')
   running.endTime = new Date(call.world.nowMs()).toISOString()
+  call.world.onMeetEvent({
+    kind: 'conference.v2.ended',
+    space: space.name,
+    resource: ['conferenceRecord', running.name],
+  })
   return { json: {} }
 }
 
