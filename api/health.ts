@@ -7,7 +7,7 @@ import type { Log } from '../log.ts'
 const READY_LIMIT_MS = 2000
 
 /** `/healthz`: the process answers. `/readyz`: database and job queue answer too, within two seconds. */
-export function healthRoutes({ db, log }: { db: Database; log: Log }): Router {
+export function healthRoutes({ database, log }: { database: Database; log: Log }): Router {
   const router = Router()
   router.get('/healthz', (_request, response) => {
     response.json({ status: 'ok' })
@@ -15,7 +15,7 @@ export function healthRoutes({ db, log }: { db: Database; log: Log }): Router {
   router.get('/readyz', async (_request, response) => {
     response.setHeader('Cache-Control', 'no-store')
     try {
-      await withTimeout(checkDatabase(db), READY_LIMIT_MS, 'asking the database')
+      await withTimeout(checkDatabase(database), READY_LIMIT_MS, 'asking the database')
       response.json({ status: 'ready' })
     } catch (error) {
       log.warn({ error }, 'not ready')

@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { listAttempts, listMeetings, listPresences, showMeeting, showRecording } from '../db/meeting-view.ts'
 import { listInvited } from '../db/meetings.ts'
-import { ownerOf } from './authenticate.ts'
+import { asCaller, callerOf } from './caller.ts'
 import { readCursor, writeCursor } from './cursor.ts'
 import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
 import {
@@ -13,7 +13,6 @@ import {
   viewOf,
   withdrawMeeting,
 } from './meetings.ts'
-import { onlyMethods } from './only-methods.ts'
 import { readBody, readQuery } from './read-input.ts'
 import { type RecordingLink, recordingLinks } from './recording-link.ts'
 import { listedMeeting, participantsView, recordingView } from './views.ts'
@@ -30,12 +29,14 @@ export function meetingsRoutes(deps: RouteDeps): Router {
   router
     .route('/')
     .get(async (request, response) => {
-      const { organizationId } = ownerOf(response)
+      const caller = callerOf(response)
       const query = readQuery(listQuerySchema, request.query)
       const { limit, cursor, status, ...filter } = query
       const place = cursor === undefined ? undefined : readCursor(cursor)
       const after = place && { startsAt: place.at, id: place.id }
-      const rows = await listMeetings(db, organizationId, { ...filter, statuses: status, after }, limit + 1)
+      const rows = await asCaller(db, caller, tx =>
+        listMeetings(tx, caller.organizationId, { ...filter, statuses: status, after }, limit + 1),
+      )
       const items = rows.slice(0, limit)
       const last = rows.length > limit ? items.at(-1) : undefined
       response.json({
@@ -45,53 +46,52 @@ export function meetingsRoutes(deps: RouteDeps): Router {
     })
     .post(async (request, response) => {
       const body = readBody(newMeetingSchema, request.body)
-      const meeting = await createMeeting(deps, ownerOf(response), body)
+      const meeting = await createMeeting(deps, callerOf(response), body)
       response.status(201).location(`/v1/meetings/${meeting.id}`).json(meeting)
     })
-    .all(onlyMethods('GET', 'POST'))
 
   router
     .route('/:id')
     .get(async (request, response) => {
-      response.json(await viewOf(db, ownerOf(response).organizationId, meetingIdOf(request)))
+      const caller = callerOf(response)
+      const id = meetingIdOf(request)
+      response.json(await asCaller(db, caller, tx => viewOf(tx, caller.organizationId, id)))
     })
     .patch(async (request, response) => {
       const id = meetingIdOf(request)
-      const owner = ownerOf(response)
+      const caller = callerOf(response)
       // An unknown meeting is said so before anything about the body.
-      await viewOf(db, owner.organizationId, id)
-      response.json(await updateMeeting(deps, owner, id, readBody(meetingChangeSchema, request.body)))
+      await asCaller(db, caller, tx => viewOf(tx, caller.organizationId, id))
+      response.json(await updateMeeting(deps, caller, id, readBody(meetingChangeSchema, request.body)))
     })
     .delete(async (request, response) => {
-      await withdrawMeeting(deps, ownerOf(response), meetingIdOf(request))
+      await withdrawMeeting(deps, callerOf(response), meetingIdOf(request))
       response.status(204).end()
     })
-    .all(onlyMethods('GET', 'PATCH', 'DELETE'))
 
-  router
-    .route('/:id/participants')
-    .get(async (request, response) => {
-      const { organizationId } = ownerOf(response)
-      const row = await showMeeting(db, organizationId, meetingIdOf(request))
-      if (!row) throw noSuchMeeting()
-      const invited = await listInvited(db, row.meeting.id)
-      const seen = await listPresences(db, organizationId, row.meeting.id)
-      response.json(participantsView(invited, seen))
+  router.route('/:id/participants').get(async (request, response) => {
+    const caller = callerOf(response)
+    const { organizationId } = caller
+    const id = meetingIdOf(request)
+    const view = await asCaller(db, caller, async tx => {
+      if (!(await showMeeting(tx, organizationId, id))) throw noSuchMeeting()
+      return participantsView(await listInvited(tx, id), await listPresences(tx, organizationId, id))
     })
-    .all(onlyMethods('GET'))
+    response.json(view)
+  })
 
-  router
-    .route('/:id/recording')
-    .get(async (request, response) => {
-      const { organizationId } = ownerOf(response)
-      const found = await showRecording(db, organizationId, meetingIdOf(request))
+  router.route('/:id/recording').get(async (request, response) => {
+    const caller = callerOf(response)
+    const { organizationId } = caller
+    const id = meetingIdOf(request)
+    const { recording, meeting, attempts } = await asCaller(db, caller, async tx => {
+      const found = await showRecording(tx, organizationId, id)
       if (!found) throw noSuchMeeting()
-      const { recording, meeting } = found
-      const attempts = await listAttempts(db, organizationId, recording.id)
-      const links = await recordingLinks(deps.recordingLink, meeting, recording)
-      response.json(recordingView(recording, attempts, links))
+      return { ...found, attempts: await listAttempts(tx, organizationId, found.recording.id) }
     })
-    .all(onlyMethods('GET'))
+    const links = await recordingLinks(deps.recordingLink, meeting, recording)
+    response.json(recordingView(recording, attempts, links))
+  })
 
   return router
 }

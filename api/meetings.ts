@@ -1,8 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Clock } from '../clock.ts'
-import type { KeyOwner } from '../db/api-keys.ts'
-import type { Database } from '../db/connect.ts'
+import type { Queryable, Transaction } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
 import { showMeeting } from '../db/meeting-view.ts'
 import {
@@ -15,7 +14,9 @@ import {
   type MeetingRow,
   type MeetingWish,
 } from '../db/meetings.ts'
+import type { TenantDatabase } from '../db/tenant.ts'
 import { eventIdFor } from '../google/event-body.ts'
+import { asCaller, type Caller } from './caller.ts'
 import { meetingTimeFaults } from './meeting-times.ts'
 import type { MeetingChangeBody, NewMeetingBody } from './meetings.schema.ts'
 import { Problem } from './problem.ts'
@@ -25,7 +26,7 @@ import type { MeetingView } from './views.schema.ts'
 import { meetingView } from './views.ts'
 
 export interface MeetingDeps {
-  db: Database
+  db: TenantDatabase
   jobs: Pick<OpenJobs, 'send' | 'withdraw'>
   provisioning: Provisioning
   clock: Clock
@@ -47,11 +48,11 @@ const CANCEL_WAITS_FOR_GOOGLE_MS = 3000
  */
 export async function createMeeting(
   deps: MeetingDeps,
-  owner: KeyOwner,
+  caller: Caller,
   body: NewMeetingBody,
 ): Promise<MeetingView> {
   const { db, jobs, clock } = deps
-  const { organizationId } = owner
+  const { organizationId, actor } = caller
   const now = clock.now()
   const faults = meetingTimeFaults(body, now)
   if (body.redundancy === 2 && !deps.hasSecondBot)
@@ -63,20 +64,24 @@ export async function createMeeting(
   if (faults.length > 0) throw refusedBody(faults)
   const id = randomUUID()
   const wish = wishOf(body)
-  const inserted = await db.transaction(async tx => {
-    const row = { ...wish, id, organizationId, organizer: deps.organizer, eventId: eventIdFor(id) }
-    if (!(await insertMeeting(tx, row, actorOf(owner)))) return false
+  const inserted = await asCaller(db, caller, async tx => {
+    const { organizer } = deps
+    const row = {
+      ...wish,
+      id,
+      organizationId,
+      organizer,
+      eventId: eventIdFor(id),
+      createdBy: caller.principal,
+    }
+    if (!(await insertMeeting(tx, row, actor))) return false
     await sendProvisionJob(jobs, tx, id, now)
     return true
   })
-  const meetingId = inserted ? id : await unfinishedTwin(db, organizationId, wish)
-  const outcome = await deps.provisioning.atOnce(
-    { id: meetingId, organizationId },
-    actorOf(owner),
-    deps.googleLimitMs,
-  )
+  const meetingId = inserted ? id : await asCaller(db, caller, tx => unfinishedTwin(tx, organizationId, wish))
+  const outcome = await deps.provisioning.atOnce({ id: meetingId, organizationId }, actor, deps.googleLimitMs)
   refuseUnlessDone(outcome, meetingId, 'The meeting is kept and will be made as soon as Google allows it.')
-  return viewOf(db, organizationId, meetingId)
+  return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
 }
 
 /**
@@ -85,18 +90,17 @@ export async function createMeeting(
  */
 export async function updateMeeting(
   deps: MeetingDeps,
-  owner: KeyOwner,
+  caller: Caller,
   meetingId: string,
   body: MeetingChangeBody,
 ): Promise<MeetingView> {
   const { db, jobs, clock } = deps
-  const { organizationId } = owner
+  const { organizationId, actor } = caller
   const now = clock.now()
   if (Object.values(body).every(value => value === undefined))
     throw new Problem('invalid_request', 'Name at least one field to change.')
-  await db.transaction(async tx => {
-    const meeting = await lockMeeting(tx, organizationId, meetingId)
-    if (!meeting) throw noSuchMeeting()
+  await asCaller(db, caller, async tx => {
+    const meeting = await locked(tx, organizationId, meetingId)
     refuseClosed(meeting)
     const { start, end, participants, ...texts } = body
     if (meeting.status === 'in_progress' && start && start.getTime() !== meeting.startsAt.getTime())
@@ -110,16 +114,12 @@ export async function updateMeeting(
       ...given(texts),
       ...given({ startsAt: start, endsAt: end, participants: participants && invitedOf(participants) }),
     }
-    await changeMeeting(tx, meeting, change, { actor: actorOf(owner), now: new Date(now) })
+    await changeMeeting(tx, meeting, change, { actor: actor, now: new Date(now) })
     await sendProvisionJob(jobs, tx, meetingId, now)
   })
-  const outcome = await deps.provisioning.atOnce(
-    { id: meetingId, organizationId },
-    actorOf(owner),
-    deps.googleLimitMs,
-  )
+  const outcome = await deps.provisioning.atOnce({ id: meetingId, organizationId }, actor, deps.googleLimitMs)
   refuseUnlessDone(outcome, meetingId, 'The change is kept and Google will follow as soon as it can.')
-  return viewOf(db, organizationId, meetingId)
+  return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
 }
 
 /**
@@ -127,16 +127,15 @@ export async function updateMeeting(
  * it answers. Cancelling twice is the same as once.
  * @throws {Problem} `meeting_not_found`, `meeting_closed` for a meeting that is over
  */
-export async function withdrawMeeting(deps: MeetingDeps, owner: KeyOwner, meetingId: string): Promise<void> {
+export async function withdrawMeeting(deps: MeetingDeps, caller: Caller, meetingId: string): Promise<void> {
   const { db, jobs, clock } = deps
-  const { organizationId } = owner
+  const { organizationId, actor } = caller
   const now = clock.now()
-  const cancelled = await db.transaction(async tx => {
-    const meeting = await lockMeeting(tx, organizationId, meetingId)
-    if (!meeting) throw noSuchMeeting()
+  const cancelled = await asCaller(db, caller, async tx => {
+    const meeting = await locked(tx, organizationId, meetingId)
     if (meeting.status === 'cancelled') return false
     refuseClosed(meeting)
-    const by = { actor: actorOf(owner), now: new Date(now) }
+    const by = { actor: actor, now: new Date(now) }
     const { recordingCancelled } = await cancelMeeting(tx, meeting, by)
     // Where recording has begun, its job stays: whoever works on it sees the cancellation and keeps what there is.
     if (recordingCancelled) await jobs.withdraw(tx, 'record-meeting', meetingId)
@@ -144,15 +143,11 @@ export async function withdrawMeeting(deps: MeetingDeps, owner: KeyOwner, meetin
     return true
   })
   if (!cancelled) return
-  await deps.provisioning.atOnce(
-    { id: meetingId, organizationId },
-    actorOf(owner),
-    CANCEL_WAITS_FOR_GOOGLE_MS,
-  )
+  await deps.provisioning.atOnce({ id: meetingId, organizationId }, actor, CANCEL_WAITS_FOR_GOOGLE_MS)
 }
 
 /** One meeting as its owner sees it. @throws {Problem} `meeting_not_found` */
-export async function viewOf(db: Database, organizationId: string, meetingId: string): Promise<MeetingView> {
+export async function viewOf(db: Queryable, organizationId: string, meetingId: string): Promise<MeetingView> {
   const row = await showMeeting(db, organizationId, meetingId)
   if (!row) throw noSuchMeeting()
   return meetingView(row, await listInvited(db, meetingId))
@@ -163,11 +158,25 @@ export function noSuchMeeting(): Problem {
   return new Problem('meeting_not_found', 'Your organisation has no meeting with this id.')
 }
 
+/** One meeting of the caller's to change. @throws {Problem} `meeting_not_found`, `meeting_not_yours` */
+async function locked(tx: Transaction, organizationId: string, meetingId: string): Promise<MeetingRow> {
+  const meeting = await lockMeeting(tx, organizationId, meetingId)
+  if (meeting) return meeting
+  // Shown, and still not to be changed: somebody invited them to it.
+  if (await showMeeting(tx, organizationId, meetingId))
+    throw new Problem('meeting_not_yours', 'You may see this meeting. Only whoever made it may change it.', {
+      meetingId,
+    })
+  throw noSuchMeeting()
+}
+
 /** The row that an earlier sending of the same request left behind; anything else with this external id refuses. */
-async function unfinishedTwin(db: Database, organizationId: string, wish: MeetingWish): Promise<string> {
+async function unfinishedTwin(db: Queryable, organizationId: string, wish: MeetingWish): Promise<string> {
   const externalId = wish.externalId ?? ''
   const found = await findMeetingByExternalId(db, organizationId, externalId)
-  if (!found) throw new Error('an insert met an external id that is not there')
+  // Somebody who sees their own meetings only is not told whose it is.
+  if (!found)
+    throw new Problem('external_id_taken', `The external id ${externalId} is taken. Use another external id.`)
   const unfinished = found.status === 'scheduled' && found.joinUrl === null
   if (unfinished && saysTheSame(found, await listInvited(db, found.id), wish)) return found.id
   throw new Problem(
@@ -241,10 +250,6 @@ function refuseUnlessDone(outcome: ProvisionOutcome, meetingId: string, kept: st
     retryAfterSeconds,
     headers,
   })
-}
-
-function actorOf(owner: KeyOwner): string {
-  return `api_key:${owner.prefix}`
 }
 
 function sendProvisionJob(

@@ -10,20 +10,20 @@ const FRESH_MS = 5000
 const CHALLENGE = { headers: { 'WWW-Authenticate': 'Bearer realm="testigo metrics"' } }
 
 interface MetricsDeps {
-  db: Database
+  database: Database
   clock: Clock
   /** TESTIGO_METRICS_TOKEN; without it there is no such route. */
   metricsToken: string | undefined
 }
 
 /** `GET /metrics` in the Prometheus text format 0.0.4: numbers of all organisations together, no names. */
-export function metricsRoutes({ db, clock, metricsToken }: MetricsDeps): Router {
+export function metricsRoutes({ database, clock, metricsToken }: MetricsDeps): Router {
   const router = Router()
   if (metricsToken === undefined) return router
   let last: { metrics: Promise<Metrics>; untilMs: number } | undefined
   const read = async () => {
     if (!last || performance.now() >= last.untilMs)
-      last = { metrics: readMetrics(db, new Date(clock.now())), untilMs: performance.now() + FRESH_MS }
+      last = { metrics: readMetrics(database, new Date(clock.now())), untilMs: performance.now() + FRESH_MS }
     try {
       return await last.metrics
     } catch (error) {

@@ -6,6 +6,8 @@ import { problemSchema } from './views.schema.ts'
 const ALWAYS: ProblemCode[] = [
   'missing_api_key',
   'wrong_api_key',
+  'forbidden',
+  'scope_missing',
   'temporarily_unavailable',
   'internal_error',
 ]

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { RequestHandler } from 'express'
-import type { KeyOwner } from '../db/api-keys.ts'
 import type { Log } from '../log.ts'
+import type { Caller } from './caller.ts'
 
 // Asked every few seconds by whoever runs the process.
 const PROBES = new Set(['/healthz', '/readyz', '/metrics'])
@@ -20,14 +20,14 @@ export function recordRequests(log: Log): RequestHandler {
     const startedAt = performance.now()
     const { method, path } = request
     response.once('close', () => {
-      const owner = response.locals.owner as KeyOwner | undefined
+      const caller = response.locals.caller as Caller | undefined
       const fields = {
         requestId,
         method,
         path,
         status: response.statusCode,
         durationMs: Math.round(performance.now() - startedAt),
-        ...(owner && { organizationId: owner.organizationId, keyPrefix: owner.prefix }),
+        ...(caller && { organizationId: caller.organizationId, actor: caller.actor }),
       }
       if (!response.writableFinished) log.warn(fields, 'the caller went away before the answer')
       else if (PROBES.has(path)) log.debug(fields, 'request answered')

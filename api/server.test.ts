@@ -148,7 +148,7 @@ test('the log tells who asked for what, and neither key nor query', async () => 
     method: 'GET',
     path: '/v1/meetings',
     status: 200,
-    keyPrefix: key.slice(3, 11),
+    actor: `api_key:${key.slice(3, 11)}`,
   })
   expect(text).not.toContain(key)
   expect(text).not.toContain('secreta')

@@ -1,7 +1,9 @@
 import express, { type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import helmet from 'helmet'
+import type { Database } from '../db/connect.ts'
+import { tenantDatabase } from '../db/tenant.ts'
 import type { Log } from '../log.ts'
-import { authenticate } from './authenticate.ts'
+import { authenticate, authorize, findOperation } from './authenticate.ts'
 import { docsRoutes } from './docs.ts'
 import { healthRoutes } from './health.ts'
 import { meetingsRoutes, type RouteDeps } from './meetings.routes.ts'
@@ -17,13 +19,16 @@ const BODY_LIMIT_BYTES = 256 * 1024
 
 /** The HTTP application, not yet listening. */
 export function createServer(
-  deps: RouteDeps & {
+  given: Omit<RouteDeps, 'db'> & {
+    /** With the rights of its owner: for what has to know whose a request is before it is anybody's. */
+    database: Database
     log: Log
     vault: Vault
     allowPrivateWebhooks: boolean
     metricsToken: string | undefined
   },
 ): Express {
+  const deps = { ...given, db: tenantDatabase(given.database) }
   const app = express()
   app.disable('x-powered-by')
   app.set('query parser', 'simple')
@@ -46,7 +51,9 @@ export function createServer(
       response.setHeader('Cache-Control', 'no-store')
       next()
     },
+    findOperation,
     authenticate(deps),
+    authorize,
     onlyJson,
     express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }),
   )

@@ -66,7 +66,7 @@ export async function startApi(
   opened.defer(() => provisioning.close(CLOSE_LIMIT_MS))
   const vault = openVault({ key: config.encryptionKey, dataDir: config.dataDir, log })
   const app = createServer({
-    db: database.db,
+    database: database.db,
     jobs,
     provisioning,
     clock,

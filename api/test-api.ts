@@ -7,6 +7,7 @@ import { sql } from 'drizzle-orm'
 import { readConfig } from '../config.ts'
 import { createApiKey } from '../db/api-keys.ts'
 import { type Database, openDatabase } from '../db/connect.ts'
+import type { Role } from '../db/roles.ts'
 import { openTestDatabase } from '../db/test-database.ts'
 import { createLog } from '../log.ts'
 import { startApi } from './start.ts'
@@ -38,8 +39,8 @@ export interface TestWorld extends AsyncDisposable {
   databaseUrl: string
   db: Database
   env: Record<string, string>
-  /** A key of this organisation, which is made where it is missing. */
-  key(organization: string): Promise<string>
+  /** A key of this organisation, which is made where it is missing. An administrator's, unless another role is named. */
+  key(organization: string, role?: Role): Promise<string>
 }
 
 /** Opens a world with nothing in it. @param googleTimeoutSeconds limit of one call to Google */
@@ -74,7 +75,8 @@ export async function openTestWorld(google: GoogleAt, googleTimeoutSeconds = 10)
     databaseUrl: server.url,
     db: database.db,
     env,
-    key: async organization => (await createApiKey(database.db, { organization, name: 'test' })).key,
+    key: async (organization, role = 'admin') =>
+      (await createApiKey(database.db, { organization, name: 'test', role })).key,
     [Symbol.asyncDispose]: () => parts.disposeAsync(),
   }
 }

@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createApiKey, findKeyOwner, listApiKeys, revokeApiKey } from './api-keys.ts'
+import { createApiKey, findKey, listApiKeys, revokeApiKey } from './api-keys.ts'
 import { type OpenDatabase, openDatabase } from './connect.ts'
 import { apiKeys } from './schema.ts'
 import { openTestDatabase } from './test-database.ts'
@@ -17,15 +17,18 @@ afterAll(async () => {
 })
 
 const now = new Date('2030-01-01T10:00:00Z')
-const make = (organization: string) => createApiKey(database.db, { organization, name: 'XOMA' })
+const make = (organization: string) =>
+  createApiKey(database.db, { organization, name: 'XOMA', role: 'service' })
 
 test('a key leads to its organisation, and what is stored is not the key', async () => {
   const made = await make('Clínica Andina')
   expect(made.key).toMatch(/^tk_[0-9a-f]{8}_[\w-]{43}$/)
-  expect(await findKeyOwner(database.db, made.key, now)).toEqual({
+  expect(await findKey(database.db, made.key, now)).toEqual({
     keyId: made.keyId,
     prefix: made.key.slice(3, 11),
     organizationId: made.organizationId,
+    role: 'service',
+    scopes: null,
   })
   const stored = await database.db.select().from(apiKeys).where(eq(apiKeys.id, made.keyId))
   expect(JSON.stringify(stored)).not.toContain(made.key.slice(12))
@@ -40,9 +43,9 @@ test('a second key of an organisation belongs to the same organisation', async (
 test('a key with one other letter, or revoked, leads nowhere', async () => {
   const { key } = await make('Una')
   const other = key.slice(0, -1) + (key.endsWith('A') ? 'E' : 'A')
-  expect(await findKeyOwner(database.db, other, now)).toBeUndefined()
+  expect(await findKey(database.db, other, now)).toBeUndefined()
   expect(await revokeApiKey(database.db, key.slice(3, 11), now)).toBe(true)
-  expect(await findKeyOwner(database.db, key, now)).toBeUndefined()
+  expect(await findKey(database.db, key, now)).toBeUndefined()
   expect(await revokeApiKey(database.db, key.slice(3, 11), now)).toBe(false)
 })
 
@@ -57,7 +60,7 @@ test('the last use of a key is noted at most once a minute', async () => {
     [59, 0],
     [61, 61],
   ] as const) {
-    await findKeyOwner(database.db, key, after(seconds))
+    await findKey(database.db, key, after(seconds))
     expect(await lastUsed()).toEqual(after(noted))
   }
 })

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { fromDrizzle, type Job, PgBoss, type Queue, type WorkOptions } from 'pg-boss'
 import type { Transaction } from './connect.ts'
+import { asQueue } from './tenant.ts'
 
 /** What waits to be done, by name, with its payload. Everything that belongs to a row is sent in the row's transaction. */
 export interface Jobs {
@@ -143,18 +144,22 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
   return {
     async send(tx, name, payload, { key, startAfter }) {
       const db = fromDrizzle(tx, sql)
-      // A job being worked on keeps its place; the send below then makes none, which is what `exclusive` is for.
-      const moved = await boss.update(name, payload, {
-        singletonKey: key,
-        startAfter: startAfter ?? new Date(),
-        db,
+      await asQueue(tx, async () => {
+        // A job being worked on keeps its place; the send below then makes none, which is what `exclusive` is for.
+        const moved = await boss.update(name, payload, {
+          singletonKey: key,
+          startAfter: startAfter ?? new Date(),
+          db,
+        })
+        if (moved.updated === 0)
+          await boss.send(name, payload, { singletonKey: key, ...(startAfter ? { startAfter } : {}), db })
       })
-      if (moved.updated === 0)
-        await boss.send(name, payload, { singletonKey: key, ...(startAfter ? { startAfter } : {}), db })
     },
     async withdraw(tx, name, key) {
-      await tx.execute(
-        sql`delete from pgboss.job where name = ${name} and singleton_key = ${key} and state < 'active'`,
+      await asQueue(tx, () =>
+        tx.execute(
+          sql`delete from pgboss.job where name = ${name} and singleton_key = ${key} and state < 'active'`,
+        ),
       )
     },
     async work(name, { atOnce, pollMs = 1000 }, handler) {

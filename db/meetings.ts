@@ -45,7 +45,13 @@ export type Actor = string
  */
 export async function insertMeeting(
   tx: Transaction,
-  made: MeetingWish & { id: string; organizationId: string; organizer: string; eventId: string },
+  made: MeetingWish & {
+    id: string
+    organizationId: string
+    organizer: string
+    eventId: string
+    createdBy?: string
+  },
   actor: Actor,
 ): Promise<boolean> {
   const { participants: invited, ...row } = made

@@ -15,30 +15,185 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core'
 import type { Ending } from './endings.ts'
+import { ROLES, type Role, type Scope } from './roles.ts'
 import { MEETING_STATUSES, type MeetingStatus, RECORDING_STATUSES, type RecordingStatus } from './states.ts'
 
 const instant = (name: string) => timestamp(name, { withTimezone: true, precision: 3, mode: 'date' })
 const oneOf = (words: readonly string[]) => sql.raw(`(${words.map(word => `'${word}'`).join(', ')})`)
 
+/** Which mail the administrators of an organisation get; what is absent is on. */
+export interface NotificationSettings {
+  recordingAvailable?: boolean
+  recordingFailed?: boolean
+  coverageAlert?: boolean
+  /** Lower-cased addresses; without any: the users who are administrators. */
+  to?: string[]
+}
+
 /** Who uses Testigo: every row of theirs carries the organisation's id. */
 export const organizations = pgTable('organizations', {
   id: uuid('id').primaryKey(),
   name: text('name').notNull().unique(),
+  /** People of this Google Workspace domain may sign in with Google. Set by whoever runs Testigo, who knows whose it is. */
+  googleDomain: text('google_domain').unique(),
+  /** Of the mail it gets. */
+  language: text('language').$type<'es' | 'en'>().notNull().default('es'),
+  notifications: jsonb('notifications').$type<NotificationSettings>().notNull().default({}),
+  /** Days after its end for which a meeting's recording and people are kept; null: for ever. */
+  retentionDays: integer('retention_days'),
   createdAt: instant('created_at').notNull().defaultNow(),
 })
 
 /** A key is shown once; here stand its first characters, to recognise it, and its SHA-256. */
-export const apiKeys = pgTable('api_keys', {
+export const apiKeys = pgTable(
+  'api_keys',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    name: text('name').notNull(),
+    role: text('role').$type<Role>().notNull(),
+    /** Null: everything its role may do. */
+    scopes: jsonb('scopes').$type<Scope[]>(),
+    prefix: text('prefix').notNull(),
+    hash: text('hash').notNull().unique(),
+    /** The secret before the last rotation, which works beside the new one until then. */
+    previousPrefix: text('previous_prefix'),
+    previousHash: text('previous_hash').unique(),
+    previousUntil: instant('previous_until'),
+    /** `key:<id>`, `user:<id>`; null where it was made at the console. */
+    createdBy: text('created_by'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    rotatedAt: instant('rotated_at'),
+    expiresAt: instant('expires_at'),
+    lastUsedAt: instant('last_used_at'),
+    revokedAt: instant('revoked_at'),
+  },
+  table => [
+    index('api_keys_by_organization').on(table.organizationId, table.createdAt, table.id),
+    check('api_keys_role', sql`${table.role} in ${oneOf(ROLES)}`),
+  ],
+)
+
+/** A person of an organisation. */
+export const users = pgTable(
+  'users',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    /** Lower-cased. The same person may be a user of two organisations. */
+    email: text('email').notNull(),
+    name: text('name'),
+    role: text('role').$type<Role>().notNull(),
+    /** Argon2id in the PHC format; null until the person has set one, or for ever where they come by Google. */
+    passwordHash: text('password_hash'),
+    passwordSetAt: instant('password_set_at'),
+    /** Google's id of the person (`sub`), once they have signed in with Google. */
+    googleSubject: text('google_subject'),
+    lastSignInAt: instant('last_sign_in_at'),
+    disabledAt: instant('disabled_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+  },
+  table => [
+    unique('users_email').on(table.organizationId, table.email),
+    index('users_by_email').on(table.email),
+    check('users_role', sql`${table.role} in ${oneOf(ROLES)}`),
+  ],
+)
+
+/** Why a session is over before its time. */
+export type SessionEnd = 'signed_out' | 'reused' | 'disabled' | 'password_set'
+
+/** One signing in of one person: the family of the refresh tokens that follow one another. */
+export const sessions = pgTable(
+  'sessions',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    way: text('way').$type<'password' | 'google'>().notNull(),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    /** However often it is refreshed. */
+    expiresAt: instant('expires_at').notNull(),
+    revokedAt: instant('revoked_at'),
+    revokedBecause: text('revoked_because').$type<SessionEnd>(),
+  },
+  table => [index('sessions_by_user').on(table.userId), index('sessions_by_end').on(table.expiresAt)],
+)
+
+/** Each is used once and followed by the next; one that is used again was copied. */
+export const refreshTokens = pgTable(
+  'refresh_tokens',
+  {
+    /** SHA-256. */
+    hash: text('hash').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    sessionId: uuid('session_id')
+      .notNull()
+      .references(() => sessions.id, { onDelete: 'cascade' }),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    expiresAt: instant('expires_at').notNull(),
+    usedAt: instant('used_at'),
+  },
+  table => [index('refresh_tokens_by_session').on(table.sessionId)],
+)
+
+/** A link that lets a person set a password, once. */
+export const passwordLinks = pgTable(
+  'password_links',
+  {
+    /** SHA-256 of the token in the link. */
+    hash: text('hash').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    userId: uuid('user_id')
+      .notNull()
+      .references(() => users.id, { onDelete: 'cascade' }),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    expiresAt: instant('expires_at').notNull(),
+    usedAt: instant('used_at'),
+  },
+  table => [index('password_links_by_user').on(table.userId)],
+)
+
+/**
+ * Failed signings in by e-mail address, whether there is such a user or not, so that a lock tells nobody who exists.
+ * Of no organisation.
+ */
+export const signInFailures = pgTable(
+  'sign_in_failures',
+  {
+    /** SHA-256 of the lower-cased address: most of them are nobody's, or mistyped. */
+    emailHash: text('email_hash').primaryKey(),
+    failures: integer('failures').notNull(),
+    lastAt: instant('last_at').notNull(),
+    lockedUntil: instant('locked_until'),
+  },
+  table => [index('sign_in_failures_by_age').on(table.lastAt)],
+)
+
+/** Keys that access tokens are signed with. Of no organisation. */
+export const signingKeys = pgTable('signing_keys', {
+  /** The `kid` of a token's header. */
   id: uuid('id').primaryKey(),
-  organizationId: uuid('organization_id')
-    .notNull()
-    .references(() => organizations.id),
-  name: text('name').notNull(),
-  prefix: text('prefix').notNull(),
-  hash: text('hash').notNull().unique(),
+  publicJwk: jsonb('public_jwk').$type<Record<string, unknown>>().notNull(),
+  /** The private JWK, sealed with the encryption key for `signing-key:<id>`. */
+  sealedPrivate: text('sealed_private').notNull(),
   createdAt: instant('created_at').notNull().defaultNow(),
-  lastUsedAt: instant('last_used_at'),
-  revokedAt: instant('revoked_at'),
+  /** Published from its creation, so that whoever keeps the published keys knows it before it signs. */
+  signsFrom: instant('signs_from').notNull(),
+  signsUntil: instant('signs_until').notNull(),
 })
 
 /** Limits of one meeting that differ from the settings; seconds (DESIGN.md §5). */
@@ -92,11 +247,25 @@ export const meetings = pgTable(
     syncedRevision: integer('synced_revision').notNull().default(0),
     actualStart: instant('actual_start'),
     actualEnd: instant('actual_end'),
+    /** `key:<id>` or `user:<id>`, whose own meeting it is; null where Testigo made it by itself. */
+    createdBy: text('created_by'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     cancelledAt: instant('cancelled_at'),
+    /** In the place of the organisation's; null: as the organisation has it. */
+    retentionDays: integer('retention_days'),
+    /** Nothing of it is erased as long as it is held. */
+    legalHold: boolean('legal_hold').notNull().default(false),
+    legalHoldReason: text('legal_hold_reason'),
+    /** Since then its recording is being erased, which cannot be stopped any more. */
+    erasingSince: instant('erasing_since'),
+    /** Object Lock keeps objects of it until then; erasing goes on afterwards. */
+    erasureBlockedUntil: instant('erasure_blocked_until'),
+    /** Since then all that is left is that it took place. */
+    erasedAt: instant('erased_at'),
   },
   table => [
+    index('meetings_by_creator').on(table.organizationId, table.createdBy),
     unique('meetings_external_id').on(table.organizationId, table.externalId),
     index('meetings_by_start').on(table.organizationId, table.startsAt, table.id),
     check('meetings_status', sql`${table.status} in ${oneOf(MEETING_STATUSES)}`),
@@ -381,12 +550,71 @@ export const auditLog = pgTable(
     detail: jsonb('detail').$type<Record<string, unknown>>().notNull().default({}),
     prevHash: text('prev_hash').notNull(),
     hash: text('hash').notNull(),
+    /** The note it was; null for evidence, which is chained at once. Not part of the hash. */
+    entryId: bigint('entry_id', { mode: 'number' }).unique(),
   },
   table => [
     unique('audit_log_seq').on(table.organizationId, table.seq),
     index('audit_log_by_subject').on(table.organizationId, table.subject, table.seq),
+    index('audit_log_by_actor').on(table.organizationId, table.actor, table.seq),
+    index('audit_log_by_action').on(table.organizationId, table.action.op('text_pattern_ops'), table.seq),
+    index('audit_log_by_time').on(table.organizationId, table.at),
   ],
 )
+
+/** Notes for the audit log, committed with what they tell about and not in the chain yet (see `noteAudit`). */
+export const auditPending = pgTable(
+  'audit_pending',
+  {
+    id: bigint('id', { mode: 'number' }).primaryKey().generatedAlwaysAsIdentity(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    at: instant('at').notNull().default(sql`date_trunc('milliseconds', clock_timestamp())`),
+    actor: text('actor').notNull(),
+    action: text('action').notNull(),
+    subject: text('subject').notNull(),
+    detail: jsonb('detail').$type<Record<string, unknown>>().notNull().default({}),
+  },
+  table => [index('audit_pending_by_organization').on(table.organizationId, table.id)],
+)
+
+/** Mail on its way to one person: written in the transaction of what it tells about. */
+export const mails = pgTable(
+  'mails',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    kind: text('kind').$type<MailKind>().notNull(),
+    meetingId: uuid('meeting_id')
+      .notNull()
+      .references(() => meetings.id),
+    /** Lower-cased. */
+    recipient: text('recipient').notNull(),
+    language: text('language').$type<'es' | 'en'>().notNull(),
+    /** What the text needs beside the meeting as it is when the mail goes out. */
+    facts: jsonb('facts').$type<Record<string, unknown>>().notNull().default({}),
+    /** The same is told to the same person once only. */
+    onceKey: text('once_key').notNull(),
+    status: text('status').$type<'pending' | 'sent' | 'failed' | 'dropped'>().notNull().default('pending'),
+    attempts: integer('attempts').notNull().default(0),
+    nextAttemptAt: instant('next_attempt_at').notNull().defaultNow(),
+    /** Of no use to anybody after that. */
+    uselessAt: instant('useless_at'),
+    lastError: text('last_error'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    finishedAt: instant('finished_at'),
+  },
+  table => [
+    unique('mails_once').on(table.onceKey, table.recipient),
+    index('mails_due').on(table.nextAttemptAt).where(sql`${table.status} = 'pending'`),
+    index('mails_by_age').on(table.createdAt),
+  ],
+)
+
+export type MailKind = 'recording.available' | 'recording.failed' | 'coverage.alert' | 'meeting.alarm'
 
 /** A signing secret of a webhook, sealed with the encryption key (never as it is). */
 export interface SealedSecret {

@@ -38,10 +38,12 @@ let otherId: string
 beforeAll(async () => {
   server = await openTestDatabase()
   database = openDatabase(server.url)
-  organizationId = (await createApiKey(database.db, { organization: 'Clínica Andina', name: 'test' }))
-    .organizationId
-  otherId = (await createApiKey(database.db, { organization: 'Hospital del Valle', name: 'test' }))
-    .organizationId
+  organizationId = (
+    await createApiKey(database.db, { organization: 'Clínica Andina', name: 'test', role: 'admin' })
+  ).organizationId
+  otherId = (
+    await createApiKey(database.db, { organization: 'Hospital del Valle', name: 'test', role: 'admin' })
+  ).organizationId
 })
 beforeEach(async () => {
   await database.db.delete(webhookEndpoints)

@@ -68,7 +68,11 @@ async function demo({ apiUrl, controlUrl, docsUrl, seconds, out }: DemoOptions):
     process.once(signal, () => stop.abort(new Error(`stopped by ${signal}`)))
   const progress = createProgress(process.stdout)
   await using database = openDatabase(databaseUrl, { max: 2 })
-  const { key } = await createApiKey(database.db, { organization: 'Clínica Demo', name: 'demo' })
+  const { key } = await createApiKey(database.db, {
+    organization: 'Clínica Demo',
+    name: 'demo',
+    role: 'service',
+  })
   const meeting = await postMeeting(apiUrl, key, stop.signal)
   progress.step(`Meeting ${meeting.id} at ${meeting.joinUrl}`)
   const waiting = { apiUrl, key, db: database.db, meetingId: meeting.id, progress, signal: stop.signal }

@@ -77,7 +77,11 @@ async function demo(options: DemoOptions): Promise<boolean> {
     }),
   )
   const database = opened.use(openDatabase(postgres.url))
-  const { key } = await createApiKey(database.db, { organization: 'Clínica Demo', name: 'demo' })
+  const { key } = await createApiKey(database.db, {
+    organization: 'Clínica Demo',
+    name: 'demo',
+    role: 'service',
+  })
 
   progress.step('Starting the API and a recorder')
   const env = {

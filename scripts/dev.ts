@@ -23,7 +23,11 @@ const postgres = opened.use(await startEmbeddedPostgres(dataDir))
 await migrateDatabase(postgres.url)
 const sandbox = opened.use(await startSandbox({ dir: join(dataDir, 'sandbox') }))
 const database = opened.use(openDatabase(postgres.url))
-const { key } = await createApiKey(database.db, { organization: 'Development', name: `dev-${Date.now()}` })
+const { key } = await createApiKey(database.db, {
+  organization: 'Development',
+  name: `dev-${Date.now()}`,
+  role: 'admin',
+})
 const port = process.env.PORT ?? '8080'
 const env = {
   ...process.env,

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { findKeyOwner } from '../db/api-keys.ts'
+import { findKey } from '../db/api-keys.ts'
 import { openDatabase } from '../db/connect.ts'
 import { openTestDatabase } from '../db/test-database.ts'
 
@@ -26,18 +26,46 @@ test('a key is made, shown once and alone on standard output, listed without its
   expect(made.status, made.stderr).toBe(0)
   const key = made.stdout.trim()
   await using database = openDatabase(server.url)
-  expect(await findKeyOwner(database.db, key, new Date())).toBeDefined()
+  expect(await findKey(database.db, key, new Date())).toBeDefined()
 
   const listed = keys('list')
-  expect(listed.stdout).toMatch(/Clínica Andina\tXOMA\ttk_[0-9a-f]{8}_…\t.*in force/)
+  expect(listed.stdout).toMatch(/Clínica Andina\tXOMA\ttk_[0-9a-f]{8}_…\tservice\tall\t.*in force/)
   expect(listed.stdout).not.toContain(key)
 
   expect(keys('revoke', key.slice(3, 11)).status).toBe(0)
-  expect(await findKeyOwner(database.db, key, new Date())).toBeUndefined()
+  expect(await findKey(database.db, key, new Date())).toBeUndefined()
   expect(keys('list').stdout).toContain('revoked')
 })
 
+test('a key is limited by role, scopes and time', async () => {
+  const limits = ['--role', 'auditor', '--scopes', 'recordings:read', '--days', '30']
+  const made = keys('create', '--org', 'Clínica Andina', '--name', 'Auditoría', ...limits)
+  expect(made.status, made.stderr).toBe(0)
+  await using database = openDatabase(server.url)
+  const in30Days = new Date(Date.now() + 30 * 86_400_000)
+  const key = made.stdout.trim()
+  expect(await findKey(database.db, key, new Date())).toMatchObject({
+    role: 'auditor',
+    scopes: ['recordings:read'],
+  })
+  expect(await findKey(database.db, key, in30Days)).toBeUndefined()
+  expect(keys('list').stdout).toMatch(/Auditoría\t\S+\tauditor\trecordings:read\t.*in force until/)
+})
+
+test("an organisation's Google domain is set, is nobody else's, and is taken back", async () => {
+  const set = (org: string, domain: string) => keys('google-domain', '--org', org, '--domain', domain)
+  keys('create', '--org', 'Otra', '--name', 'x')
+  expect(set('Clínica Andina', 'Clinica.example').stdout).toContain('clinica.example')
+  expect(set('Otra', 'clinica.example').stderr).toContain("is another organisation's")
+  expect(set('Clínica Andina', '').status).toBe(0)
+  expect(set('Otra', 'clinica.example').status).toBe(0)
+})
+
 test.each([
+  [['create', '--org', 'Una', '--name', 'x', '--role', 'boss'], '--role is one of'],
+  [['create', '--org', 'Una', '--name', 'x', '--scopes', 'keys:manage'], 'not a scope of the role service'],
+  [['create', '--org', 'Una', '--name', 'x', '--days', '-1'], 'days'],
+  [['google-domain', '--org', 'Nadie', '--domain', 'a.example'], 'There is no organisation "Nadie".'],
   [['create', '--org', 'Sola'], 'create needs --org and --name.'],
   [['create', '--organisation', 'x'], 'organisation'],
   [['revoke', '00000000'], 'No key in force begins with tk_00000000.'],

@@ -30,8 +30,9 @@ const receivers: Receiver[] = []
 beforeAll(async () => {
   server = await openTestDatabase()
   database = openDatabase(server.url)
-  organizationId = (await createApiKey(database.db, { organization: 'Clínica Andina', name: 'test' }))
-    .organizationId
+  organizationId = (
+    await createApiKey(database.db, { organization: 'Clínica Andina', name: 'test', role: 'admin' })
+  ).organizationId
 })
 beforeEach(async () => {
   await database.db.delete(webhookEndpoints)

@@ -20,8 +20,9 @@ let organizationId: string
 beforeAll(async () => {
   server = await openTestDatabase()
   database = openDatabase(server.url)
-  organizationId = (await createApiKey(database.db, { organization: 'Clínica Andina', name: 'test' }))
-    .organizationId
+  organizationId = (
+    await createApiKey(database.db, { organization: 'Clínica Andina', name: 'test', role: 'admin' })
+  ).organizationId
 })
 afterAll(async () => {
   await database?.close()

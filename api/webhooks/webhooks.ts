@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
-import type { Database, Transaction } from '../../db/connect.ts'
+import type { Queryable, Transaction } from '../../db/connect.ts'
+import type { TenantDatabase } from '../../db/tenant.ts'
 import { deliverAgain, findDelivery } from '../../db/webhook-deliveries.ts'
 import {
   changeEndpoint,
@@ -14,6 +15,7 @@ import {
   MOST_ENDPOINTS,
   pingEndpoint,
 } from '../../db/webhook-endpoints.ts'
+import { asCaller, type Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
 import type { NewWebhookBody, WebhookChangeBody } from './schema.ts'
 import { firstSecret, rotateSecret } from './secrets.ts'
@@ -22,7 +24,7 @@ import type { DeliveryView, WebhookView, WebhookWithSecret } from './views.schem
 import { deliveryView, webhookView } from './views.ts'
 
 export interface WebhookDeps {
-  db: Database
+  db: TenantDatabase
   vault: Vault
   clock: Clock
 }
@@ -32,13 +34,14 @@ const HOUR_MS = 3_600_000
 /** Makes an endpoint. @throws {Problem} `too_many_webhooks` */
 export async function createWebhook(
   { db, vault, clock }: WebhookDeps,
-  organizationId: string,
+  caller: Caller,
   { url, description, events }: NewWebhookBody,
 ): Promise<WebhookWithSecret> {
   const now = new Date(clock.now())
   const id = randomUUID()
   const { secret, secrets } = await firstSecret(vault, id, now)
-  const row = await db.transaction(tx =>
+  const { organizationId } = caller
+  const row = await asCaller(db, caller, tx =>
     insertEndpoint(tx, { id, organizationId, url, description, eventTypes: events, secrets }),
   )
   if (!row)
@@ -52,7 +55,7 @@ export async function createWebhook(
 /** Changes, enables or disables an endpoint. @throws {Problem} `webhook_not_found`, `invalid_request` */
 export async function updateWebhook(
   { db, clock }: WebhookDeps,
-  organizationId: string,
+  caller: Caller,
   id: string,
   { status, url, description, events }: WebhookChangeBody,
 ): Promise<WebhookView> {
@@ -64,8 +67,8 @@ export async function updateWebhook(
   }
   if (status === undefined && Object.keys(change).length === 0)
     throw new Problem('invalid_request', 'Name at least one field to change.')
-  return db.transaction(async tx => {
-    let row = await locked(tx, organizationId, id)
+  return asCaller(db, caller, async tx => {
+    let row = await locked(tx, caller.organizationId, id)
     if (Object.keys(change).length > 0) row = await changeEndpoint(tx, row, change, now)
     if (status === 'enabled') row = await enableEndpoint(tx, row, now)
     if (status === 'disabled') row = await disableEndpoint(tx, row, 'by_request', now)
@@ -74,20 +77,21 @@ export async function updateWebhook(
 }
 
 /** Removes an endpoint and its log. @throws {Problem} `webhook_not_found` */
-export async function removeWebhook(db: Database, organizationId: string, id: string): Promise<void> {
-  if (!(await deleteEndpoint(db, organizationId, id))) throw noSuchWebhook()
+export async function removeWebhook(db: TenantDatabase, caller: Caller, id: string): Promise<void> {
+  const gone = await asCaller(db, caller, tx => deleteEndpoint(tx, caller.organizationId, id))
+  if (!gone) throw noSuchWebhook()
 }
 
 /** Gives an endpoint a new secret; the one before signs beside it for a while. @throws {Problem} `webhook_not_found` */
 export async function rotateWebhookSecret(
   { db, vault, clock }: WebhookDeps,
-  organizationId: string,
+  caller: Caller,
   id: string,
   overlapHours: number,
 ): Promise<WebhookWithSecret> {
   const now = new Date(clock.now())
-  return db.transaction(async tx => {
-    const row = await locked(tx, organizationId, id)
+  return asCaller(db, caller, async tx => {
+    const row = await locked(tx, caller.organizationId, id)
     const { secret, secrets } = await rotateSecret(vault, row, overlapHours * HOUR_MS, now)
     return { ...webhookView(await changeEndpoint(tx, row, { secrets }, now), now), secret }
   })
@@ -96,23 +100,27 @@ export async function rotateWebhookSecret(
 /** Sends a test event to an endpoint. @throws {Problem} `webhook_not_found`, `webhook_disabled` */
 export async function testWebhook(
   { db, clock }: WebhookDeps,
-  organizationId: string,
+  caller: Caller,
   id: string,
 ): Promise<DeliveryView> {
-  const endpoint = await webhookOf(db, organizationId, id)
-  const deliveryId = await pingEndpoint(db, endpoint, new Date(clock.now()))
-  if (deliveryId === undefined) throw disabledWebhook()
-  return deliveryOf(db, { organizationId, endpointId: id }, deliveryId)
+  const { organizationId } = caller
+  return asCaller(db, caller, async tx => {
+    const endpoint = await webhookOf(tx, organizationId, id)
+    const deliveryId = await pingEndpoint(tx, endpoint, new Date(clock.now()))
+    if (deliveryId === undefined) throw disabledWebhook()
+    return deliveryOf(tx, { organizationId, endpointId: id }, deliveryId)
+  })
 }
 
 /** Posts an event again, whatever became of it. @throws {Problem} `webhook_not_found`, `delivery_not_found`, `webhook_disabled` */
 export async function redeliver(
   { db }: WebhookDeps,
-  organizationId: string,
+  caller: Caller,
   id: string,
   deliveryId: string,
 ): Promise<DeliveryView> {
-  return db.transaction(async tx => {
+  const { organizationId } = caller
+  return asCaller(db, caller, async tx => {
     const endpoint = await locked(tx, organizationId, id)
     const of = { organizationId, endpointId: id }
     await deliveryOf(tx, of, deliveryId)
@@ -123,7 +131,7 @@ export async function redeliver(
 }
 
 /** An organisation's endpoint. @throws {Problem} `webhook_not_found` */
-export async function webhookOf(db: Database, organizationId: string, id: string): Promise<EndpointRow> {
+export async function webhookOf(db: Queryable, organizationId: string, id: string): Promise<EndpointRow> {
   const row = await findEndpoint(db, organizationId, id)
   if (!row) throw noSuchWebhook()
   return row

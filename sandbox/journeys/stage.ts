@@ -144,7 +144,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const recorders: StageRecorder[] = []
   for (const name of options.recorders ?? ['recorder']) recorders.push(await addRecorder({ name }))
   const connection = opened.use(openDatabase(database.url))
-  const { key } = await createApiKey(connection.db, { organization: 'Clínica del Norte', name: 'journeys' })
+  const { key } = await createApiKey(connection.db, { organization: 'Clínica del Norte', name: 'journeys', role: 'admin' })
   const address = api.match[1] ?? ''
 
   const stage: Omit<Stage, typeof Symbol.asyncDispose> = {

@@ -1,0 +1,34 @@
+import type { Transaction } from '../db/connect.ts'
+import type { Role, Scope } from '../db/roles.ts'
+import { asOrganization, type TenantDatabase } from '../db/tenant.ts'
+
+/** Who sends a request, whatever the way in. */
+export interface Caller {
+  organizationId: string
+  role: Role
+  /** What it may use of what its role may do. */
+  scopes: ReadonlySet<Scope>
+  /** For logs and the audit trail: `api_key:<prefix>`, `client:<prefix>`, `user:<id>`. */
+  actor: string
+  /** Whose own meetings are meant, as in `meetings.created_by`: `key:<id>`, `user:<id>`. */
+  principal: string
+  /** Of a person, lower-cased. */
+  email: string | null
+  kind: 'api_key' | 'client' | 'user'
+}
+
+/** Who sends a request, behind `authenticate`. */
+export function callerOf(response: { locals: Record<string, unknown> }): Caller {
+  const { caller } = response.locals
+  if (!caller) throw new Error('callerOf was called on a route that is not behind authenticate')
+  return caller as Caller
+}
+
+/** Runs `work` in a transaction that sees what the caller may see, and nothing else (see {@link asOrganization}). */
+export function asCaller<T>(
+  db: TenantDatabase,
+  { organizationId, role, principal, email }: Caller,
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  return asOrganization(db, organizationId, work, role === 'external' ? { principal, email } : undefined)
+}

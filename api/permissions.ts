@@ -1,0 +1,140 @@
+import { ROLES, type Role, SCOPES, type Scope } from '../db/roles.ts'
+
+/**
+ * Who may do what: the one table. The middleware asks it, and no request to /v1 gets past that unless its route stands
+ * here; the OpenAPI document and /docs print it.
+ */
+
+/**
+ * `all`: everything of the organisation. `own`: meetings that it made or is invited to by e-mail, and changes only to
+ * those that it made.
+ */
+type Reach = 'all' | 'own'
+
+interface Permission {
+  /** As in the OpenAPI document. */
+  route: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/${string}`
+  /** What a caller limited to scopes needs; null: nothing. */
+  scope: Scope | null
+  /** Who is not named may not. `everybody`: without signing in. */
+  roles: Partial<Record<Role, Reach>> | 'everybody'
+}
+
+const ADMIN = { admin: 'all' } as const
+const WHO_MAKES = { admin: 'all', service: 'all', external: 'own' } as const
+const WHO_READS = { admin: 'all', service: 'all', auditor: 'all', external: 'own' } as const
+
+/** By operation id. */
+export const PERMISSIONS = {
+  createMeeting: { route: 'POST /v1/meetings', scope: 'meetings:write', roles: WHO_MAKES },
+  listMeetings: { route: 'GET /v1/meetings', scope: 'meetings:read', roles: WHO_READS },
+  getMeeting: { route: 'GET /v1/meetings/{id}', scope: 'meetings:read', roles: WHO_READS },
+  changeMeeting: { route: 'PATCH /v1/meetings/{id}', scope: 'meetings:write', roles: WHO_MAKES },
+  cancelMeeting: { route: 'DELETE /v1/meetings/{id}', scope: 'meetings:write', roles: WHO_MAKES },
+  getParticipants: {
+    route: 'GET /v1/meetings/{id}/participants',
+    scope: 'meetings:read',
+    roles: WHO_READS,
+  },
+  getRecording: { route: 'GET /v1/meetings/{id}/recording', scope: 'recordings:read', roles: WHO_READS },
+  createWebhook: { route: 'POST /v1/webhooks', scope: 'webhooks:manage', roles: ADMIN },
+  listWebhooks: { route: 'GET /v1/webhooks', scope: 'webhooks:manage', roles: ADMIN },
+  getWebhook: { route: 'GET /v1/webhooks/{id}', scope: 'webhooks:manage', roles: ADMIN },
+  changeWebhook: { route: 'PATCH /v1/webhooks/{id}', scope: 'webhooks:manage', roles: ADMIN },
+  deleteWebhook: { route: 'DELETE /v1/webhooks/{id}', scope: 'webhooks:manage', roles: ADMIN },
+  rotateWebhookSecret: {
+    route: 'POST /v1/webhooks/{id}/rotate-secret',
+    scope: 'webhooks:manage',
+    roles: ADMIN,
+  },
+  testWebhook: { route: 'POST /v1/webhooks/{id}/test', scope: 'webhooks:manage', roles: ADMIN },
+  listWebhookDeliveries: {
+    route: 'GET /v1/webhooks/{id}/deliveries',
+    scope: 'webhooks:manage',
+    roles: ADMIN,
+  },
+  redeliverWebhook: {
+    route: 'POST /v1/webhooks/{id}/deliveries/{deliveryId}/redeliver',
+    scope: 'webhooks:manage',
+    roles: ADMIN,
+  },
+} as const satisfies Record<string, Permission>
+
+export type OperationId = keyof typeof PERMISSIONS
+
+/** What the table says of an operation. */
+export function permissionOf(operation: OperationId): Permission {
+  return PERMISSIONS[operation]
+}
+
+/** How far a role reaches with an operation; undefined: it may not. */
+export function reachOf(operation: OperationId, role: Role): Reach | undefined {
+  const { roles } = permissionOf(operation)
+  return roles === 'everybody' ? 'all' : roles[role]
+}
+
+/** Every scope that is of use to a role. */
+export function scopesOf(role: Role): ReadonlySet<Scope> {
+  const operations = Object.keys(PERMISSIONS) as OperationId[]
+  const used = operations.filter(operation => reachOf(operation, role)).map(one => PERMISSIONS[one].scope)
+  return new Set(SCOPES.filter(scope => (used as (Scope | null)[]).includes(scope)))
+}
+
+interface RouteLine {
+  operation: OperationId
+  method: string
+  segments: string[]
+}
+
+const LINES: RouteLine[] = (Object.keys(PERMISSIONS) as OperationId[]).map(operation => {
+  const [method = '', path = ''] = PERMISSIONS[operation].route.split(' ')
+  return { operation, method, segments: path.split('/').slice(1) }
+})
+
+/**
+ * Which operation a request asks for; or which methods its address knows, where the method is another one: none for an
+ * address that is not there.
+ * @param path undecoded, from `/v1` on
+ */
+export function operationAt(
+  method: string,
+  path: string,
+): { operation: OperationId } | { methods: string[] } {
+  const segments = path.replace(/\/$/, '').split('/').slice(1)
+  const there = LINES.filter(line => isAt(line.segments, segments))
+  // Where an address is both a name and somebody's id, the name is meant.
+  const most = Math.max(...there.map(line => literals(line.segments)))
+  const meant = there.filter(line => literals(line.segments) === most)
+  const wanted = method === 'HEAD' ? 'GET' : method
+  const found = meant.find(line => line.method === wanted)
+  return found ? { operation: found.operation } : { methods: meant.map(line => line.method).sort() }
+}
+
+const isParameter = (segment: string) => segment.startsWith('{')
+const literals = (segments: string[]) => segments.filter(segment => !isParameter(segment)).length
+
+function isAt(route: string[], segments: string[]): boolean {
+  return (
+    route.length === segments.length &&
+    route.every((part, at) =>
+      isParameter(part) ? segments[at] !== '' : part === segments[at]?.toLowerCase(),
+    )
+  )
+}
+
+/** The table for people, in Markdown. */
+export function permissionTable(): string {
+  const words = { all: 'yes', own: 'own' }
+  const rows = (Object.keys(PERMISSIONS) as OperationId[]).map(operation => {
+    const { route, scope, roles } = permissionOf(operation)
+    const cells = ROLES.map(role =>
+      roles === 'everybody' ? 'everybody' : words[roles[role] as Reach] || '–',
+    )
+    return `| \`${route}\` | ${scope ? `\`${scope}\`` : ''} | ${cells.join(' | ')} |`
+  })
+  return [
+    `| route | scope | ${ROLES.join(' | ')} |`,
+    `| --- | --- | ${ROLES.map(() => '---').join(' | ')} |`,
+    ...rows,
+  ].join('\n')
+}

@@ -1,0 +1,65 @@
+import { sql } from 'drizzle-orm'
+import type { Database, Transaction } from './connect.ts'
+
+const OWNER = Symbol('the database with the rights of its owner')
+
+/** The database as whoever answers callers gets it: nothing can be asked of it but through {@link asOrganization}. */
+export interface TenantDatabase {
+  readonly [OWNER]: Database
+}
+
+/** Closes a database for everything but {@link asOrganization}. */
+export function tenantDatabase(db: Database): TenantDatabase {
+  return { [OWNER]: db }
+}
+
+/** Somebody who has to do with some meetings of an organisation only. */
+export interface OwnOnly {
+  /** As in `meetings.created_by`: `key:<id>`, `user:<id>`. */
+  principal: string
+  /** Lower-cased; meetings to which it is invited are shown too. */
+  email: string | null
+}
+
+/**
+ * Runs `work` in a transaction that sees and changes the rows of one organisation and no others, whatever it asks:
+ * PostgreSQL's row-level security holds it to that (db/row-security.sql).
+ * @param ownOnly narrows it further, to the person's own meetings
+ */
+export function asOrganization<T>(
+  db: TenantDatabase,
+  organizationId: string,
+  work: (tx: Transaction) => Promise<T>,
+  ownOnly?: OwnOnly,
+): Promise<T> {
+  return db[OWNER].transaction(async tx => {
+    await tx.execute(sql`select
+      set_config('testigo.organization', ${organizationId}, true),
+      set_config('testigo.principal', ${ownOnly?.principal ?? ''}, true),
+      set_config('testigo.email', ${ownOnly?.email ?? ''}, true),
+      set_config('role', ${ownOnly ? 'testigo_external' : 'testigo_tenant'}, true)`)
+    return work(tx)
+  })
+}
+
+/**
+ * Lets the job queue write its own tables, which belong to no organisation, within a transaction of
+ * {@link asOrganization}. In any other transaction it changes nothing.
+ */
+export async function asQueue<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
+  const [was] = await tx.execute<{ role: string }>(sql`select current_setting('role') as role`)
+  if (!was) throw new Error('the database did not say in which role it works')
+  if (was.role === 'none') return work()
+  await tx.execute(sql`select set_config('role', 'none', true)`)
+  const goBack = () => tx.execute(sql`select set_config('role', ${was.role}, true)`)
+  let done: T
+  try {
+    done = await work()
+  } catch (error) {
+    // Where the transaction has failed, going back fails too, and nothing more can be done in it anyway.
+    await Promise.allSettled([goBack()])
+    throw error
+  }
+  await goBack()
+  return done
+}
