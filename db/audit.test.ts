@@ -65,6 +65,7 @@ describe('appending', () => {
     expect(await verifyChain(database.db, organizationId)).toEqual({
       ok: true,
       rows: 3,
+      waiting: 0,
       head: { seq: 3, hash: rows[2]?.hash },
     })
   })

@@ -1,8 +1,8 @@
 import { createHash } from 'node:crypto'
-import { and, asc, desc, eq, gt, lte, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, inArray, lte, sql } from 'drizzle-orm'
 import { canonicalJson } from './canonical-json.ts'
 import type { Queryable, Transaction } from './connect.ts'
-import { auditLog, organizations } from './schema.ts'
+import { auditLog, auditPending, organizations } from './schema.ts'
 
 /** What happened, who did it and to what. */
 export interface AuditEntry {
@@ -30,50 +30,117 @@ export type AuditRow = typeof auditLog.$inferSelect
 /** `prevHash` of the first row of a chain. */
 const GENESIS_HASH = '0'.repeat(64)
 const PAGE_ROWS = 1000
+const CHAINED_AT_ONCE = 500
 
 /**
  * SHA-256, in hexadecimal, of the canonical JSON (RFC 8785, UTF-8) of an object with exactly these members: `seq` (a
  * number), `at` (ISO 8601, UTC, three digits of milliseconds, `Z`), `organizationId`, `actor`, `action`, `subject`,
  * `detail` and `prevHash` (64 zeros for `seq` 1).
  */
-export function auditHash(row: Omit<AuditRow, 'id' | 'hash'>): string {
+export function auditHash(row: Omit<AuditRow, 'id' | 'hash' | 'entryId'>): string {
   const { seq, at, organizationId, actor, action, subject, detail, prevHash } = row
   const hashed = { seq, at: at.toISOString(), organizationId, actor, action, subject, detail, prevHash }
   return createHash('sha256').update(canonicalJson(hashed), 'utf8').digest('hex')
 }
 
 /**
- * Adds a row to the organisation's chain, in the transaction of what it tells about. The chain is locked from here to
- * the end of the transaction, so call it last: what else it locks after this could wait for another appender.
+ * Adds a row to the organisation's chain, in the transaction of what it tells about: for evidence, whose row must be in
+ * the chain with it. The chain is locked from here to the end of the transaction, so call it last: what else it locks
+ * after this could wait for another appender. What many do at once is written by `noteAudit`.
  */
 export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<AuditHead> {
+  const { organizationId } = entry
+  if (!(await lockChain(tx, organizationId)))
+    throw new Error(`There is no organisation ${organizationId} to write about`)
+  // What was committed before stands before it.
+  while ((await chainPending(tx, organizationId)) === CHAINED_AT_ONCE);
+  const at = entry.at ?? (await databaseNow(tx))
+  const { actor, action, subject, detail = {} } = entry
+  return chainEntries(tx, organizationId, [{ at, actor, action, subject, detail, entryId: null }])
+}
+
+/**
+ * Holds an organisation's chain until the end of the transaction.
+ * @param options.skipLocked where somebody else holds it, does not wait and answers false
+ */
+export async function lockChain(
+  tx: Transaction,
+  organizationId: string,
+  options: { skipLocked?: true } = {},
+): Promise<boolean> {
   // This strength lets rows that refer to the organisation be written meanwhile.
   const [organization] = await tx
     .select({ id: organizations.id })
     .from(organizations)
-    .where(eq(organizations.id, entry.organizationId))
-    .for('no key update')
-  if (!organization) throw new Error(`There is no organisation ${entry.organizationId} to write about`)
-  // A statement of its own: it must see what was committed while the one above waited.
-  const [newest] = await tx.execute<{ now: number; seq: number | null; hash: string | null }>(sql`
-    select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as now, head.seq::float8 as seq, head.hash
-    from (values (1)) as one left join lateral (
-      select seq, hash from audit_log where organization_id = ${entry.organizationId} order by seq desc limit 1
-    ) as head on true`)
-  if (!newest) throw new Error('the database did not say where the audit log stands')
-  const row = {
-    organizationId: entry.organizationId,
-    seq: (newest.seq ?? 0) + 1,
-    at: entry.at ?? new Date(newest.now),
-    actor: entry.actor,
-    action: entry.action,
-    subject: entry.subject,
-    detail: entry.detail ?? {},
-    prevHash: newest.hash ?? GENESIS_HASH,
-  }
-  const hash = auditHash(row)
-  await tx.insert(auditLog).values({ ...row, hash })
-  return { seq: row.seq, hash }
+    .where(eq(organizations.id, organizationId))
+    .for('no key update', options)
+  return organization !== undefined
+}
+
+/**
+ * Takes what was noted into the chain that {@link lockChain} holds, oldest first and at most 500 notes.
+ * @returns how many they were
+ */
+export async function chainPending(tx: Transaction, organizationId: string): Promise<number> {
+  // A statement after the lock: it sees all that was committed until then.
+  const waiting = await tx
+    .select()
+    .from(auditPending)
+    .where(eq(auditPending.organizationId, organizationId))
+    .orderBy(asc(auditPending.id))
+    .limit(CHAINED_AT_ONCE)
+  if (waiting.length === 0) return 0
+  await chainEntries(
+    tx,
+    organizationId,
+    waiting.map(({ id: entryId, ...entry }) => ({ ...entry, entryId })),
+  )
+  const ids = waiting.map(({ id }) => id)
+  await tx.delete(auditPending).where(inArray(auditPending.id, ids))
+  return waiting.length
+}
+
+/** Adds entries to the chain that {@link lockChain} holds, in this order. @returns where the chain stands then */
+async function chainEntries(
+  tx: Transaction,
+  organizationId: string,
+  entries: Pick<AuditRow, 'at' | 'actor' | 'action' | 'subject' | 'detail' | 'entryId'>[],
+): Promise<AuditHead> {
+  const newest = await readAuditHead(tx, organizationId)
+  let head: AuditHead = newest ?? { seq: 0, hash: GENESIS_HASH }
+  const rows = entries.map(({ entryId, ...entry }) => {
+    const row = { ...entry, organizationId, seq: head.seq + 1, prevHash: head.hash }
+    head = { seq: row.seq, hash: auditHash(row) }
+    return { ...row, hash: head.hash, entryId }
+  })
+  await tx.insert(auditLog).values(rows)
+  return head
+}
+
+/** What is noted and not yet in its chain: how many notes, and for how long the oldest waits by the database's clock. */
+export async function readBacklog(
+  db: Queryable,
+  organizationId?: string,
+): Promise<{ notes: number; oldestMs: number }> {
+  const [backlog] = await db
+    .select({
+      notes: sql<number>`count(*)`.mapWith(Number),
+      oldestMs:
+        sql<number>`coalesce(extract(epoch from clock_timestamp() - min(${auditPending.at})) * 1000, 0)`.mapWith(
+          Number,
+        ),
+    })
+    .from(auditPending)
+    .where(organizationId === undefined ? undefined : eq(auditPending.organizationId, organizationId))
+  return backlog ?? { notes: 0, oldestMs: 0 }
+}
+
+async function databaseNow(tx: Transaction): Promise<Date> {
+  const [clock] = await tx.execute<{ now: number }>(
+    sql`select floor(extract(epoch from clock_timestamp()) * 1000)::float8 as now`,
+  )
+  if (!clock) throw new Error('the database did not say what time it is')
+  return new Date(clock.now)
 }
 
 /** The newest row of an organisation's chain; `undefined` before the first. */
@@ -107,7 +174,8 @@ export type BrokenBecause =
   | 'rewritten'
 
 export type ChainAnswer =
-  | { ok: true; rows: number; head: AuditHead | undefined }
+  /** `waiting`: notes that are not in the chain yet; they come into it within a second. */
+  | { ok: true; rows: number; head: AuditHead | undefined; waiting: number }
   | { ok: false; seq: number; because: BrokenBecause; message: string }
 
 /**
@@ -151,7 +219,8 @@ export async function verifyChain(
   const last = head?.seq ?? 0
   const [unseen] = [...wanted.keys()].filter(seq => seq > last && seq <= to).sort((a, b) => a - b)
   if (unseen !== undefined) return broken(last + 1, 'missing')
-  return { ok: true, rows, head: head && { seq: head.seq, hash: head.hash } }
+  const { notes: waiting } = await readBacklog(db, organizationId)
+  return { ok: true, rows, head: head && { seq: head.seq, hash: head.hash }, waiting }
 }
 
 async function readRow(db: Queryable, organizationId: string, seq: number): Promise<AuditHead | undefined> {

@@ -1,0 +1,116 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import type { Log } from '../log.ts'
+import { type AuditEntry, chainPending, lockChain, readBacklog } from './audit.ts'
+import { currentOrigin } from './audit-origin.ts'
+import { changedFields } from './changed-fields.ts'
+import type { Database, Queryable } from './connect.ts'
+import { auditPending } from './schema.ts'
+
+export interface AuditNote extends Omit<AuditEntry, 'at'> {
+  /** The thing as it was and as it is; what is the same in both is left out. No secrets, no free text. */
+  before?: Record<string, unknown>
+  after?: Record<string, unknown>
+}
+
+/**
+ * Writes what was done into the audit log, in the transaction of what it tells about. Unlike `appendAudit` it locks
+ * nothing: the note comes into the organisation's chain within a second of the commit (see {@link startAuditChaining}).
+ * Where 50 meetings of one organisation are made at once this adds 2 ms to the 95th percentile, appending to the chain
+ * itself 470 ms.
+ *
+ * Order in the chain: what was committed before another note was written stands before it. So write the note after the
+ * rows it is about: their locks then put the notes about one thing into the order of their commits.
+ */
+export async function noteAudit(tx: Queryable, note: AuditNote): Promise<void> {
+  const { organizationId, actor, action, subject, before, after, detail } = note
+  const from = currentOrigin()
+  await tx.insert(auditPending).values({
+    organizationId,
+    actor,
+    action,
+    subject,
+    detail: {
+      ...detail,
+      ...(before || after ? changedFields(before ?? {}, after ?? {}) : {}),
+      ...(from ? { from: { ...from } } : {}),
+    },
+  })
+}
+
+/** Takes what was noted of an organisation until now into its chain, so that a reader of the log sees it. */
+export async function chainNotesOf(db: Database, organizationId: string): Promise<void> {
+  let chained: number
+  do
+    chained = await db.transaction(async tx =>
+      (await lockChain(tx, organizationId)) ? chainPending(tx, organizationId) : 0,
+    )
+  while (chained > 0)
+}
+
+const MOST_ORGANIZATIONS = 100
+
+/** Takes what was noted of any organisation into its chain. @returns how many notes */
+export async function chainAllNotes(db: Database): Promise<number> {
+  const waiting = await db
+    .selectDistinct({ organizationId: auditPending.organizationId })
+    .from(auditPending)
+    .limit(MOST_ORGANIZATIONS)
+  let chained = 0
+  for (const { organizationId } of waiting)
+    chained += await db.transaction(async tx =>
+      // Who holds it has seen the same notes.
+      (await lockChain(tx, organizationId, { skipLocked: true })) ? chainPending(tx, organizationId) : 0,
+    )
+  return chained
+}
+
+const EVERY_MS = 500
+const LATE_MS = 30_000
+const COMPLAIN_EVERY_MS = 60_000
+
+/**
+ * Takes notes into their chains, twice a second, until closed. Every API and every recorder does so: whichever lives keeps
+ * the chains whole. What waits for longer than 30 s is complained of.
+ */
+export function startAuditChaining(deps: { db: Database; log: Log; everyMs?: number }): {
+  close(): Promise<void>
+} {
+  const { db, log, everyMs = EVERY_MS } = deps
+  const stopping = new AbortController()
+  let complainedAt = Number.NEGATIVE_INFINITY
+
+  async function complainIfLate(): Promise<void> {
+    if (performance.now() - complainedAt < COMPLAIN_EVERY_MS) return
+    complainedAt = performance.now()
+    const backlog = await readBacklog(db)
+    if (backlog.oldestMs > LATE_MS) log.error(backlog, 'the audit log: notes wait too long for their chain')
+  }
+
+  async function run(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      let chained = 0
+      try {
+        chained = await chainAllNotes(db)
+        await complainIfLate()
+      } catch (error) {
+        if (!stopping.signal.aborted)
+          log.error({ error }, 'the audit log: notes could not be chained; they wait')
+      }
+      if (chained === 0) await pause()
+    }
+  }
+
+  async function pause(): Promise<void> {
+    await delay(everyMs, undefined, { signal: stopping.signal }).catch((error: unknown) => {
+      if (!stopping.signal.aborted) throw error
+    })
+  }
+
+  const running = run()
+  return {
+    async close() {
+      stopping.abort()
+      await running
+    },
+  }
+}
