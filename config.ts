@@ -1,3 +1,4 @@
+import { isIP } from 'node:net'
 import { cpus, hostname } from 'node:os'
 import { z } from 'zod'
 
@@ -15,6 +16,18 @@ const onOff = (unset: 'on' | 'off') =>
     .default(unset)
     .transform(word => word === 'on')
 const url = z.url({ protocol: /^https?$/ }).transform(value => value.replace(/\/+$/, ''))
+
+const list = (fits: (entry: string) => boolean, message: string) =>
+  z
+    .string()
+    .default('')
+    .transform(given =>
+      given
+        .split(',')
+        .map(entry => entry.trim())
+        .filter(Boolean),
+    )
+    .refine(entries => entries.every(fits), message)
 
 const SETTINGS = {
   DATABASE_URL: {
@@ -38,6 +51,34 @@ const SETTINGS = {
   TESTIGO_METRICS_TOKEN: {
     schema: z.string().trim().min(16, 'must be at least 16 characters long').optional(),
     about: 'Bearer token with which GET /metrics of the API is read (Prometheus); without it there is none',
+  },
+  TESTIGO_PUBLIC_URL: {
+    schema: url.optional(),
+    about:
+      'Address under which callers reach the API: the issuer of access tokens, and where Google sends people back to',
+    example: 'https://testigo.example.com',
+  },
+  TESTIGO_TRUSTED_PROXIES: {
+    schema: list(
+      entry => isProxy(entry),
+      'must be addresses or networks such as 10.0.0.0/8, or loopback, linklocal, uniquelocal',
+    ),
+    about:
+      'Proxies in front of the API whose X-Forwarded-For is believed, separated by commas; without it the caller is whoever connects',
+    example: 'uniquelocal',
+  },
+  TESTIGO_CORS_ORIGINS: {
+    schema: list(isOrigin, 'must be origins such as https://app.example.com'),
+    about: 'Origins whose pages may call the API from a browser, separated by commas; without it none',
+    example: 'https://app.example.com',
+  },
+  TESTIGO_RATE_LIMIT: {
+    schema: z.coerce.number().int().min(0).max(1_000_000).default(1200),
+    about: 'Requests a minute of one key or person, for each API process; 0: no limit',
+  },
+  TESTIGO_SIGN_IN_RATE_LIMIT: {
+    schema: z.coerce.number().int().min(0).max(100_000).default(30),
+    about: 'Signings in and token requests a minute of one address, for each API process; 0: no limit',
   },
 
   TESTIGO_GOOGLE_KEY_FILE: {
@@ -89,6 +130,16 @@ const SETTINGS = {
   TESTIGO_GOOGLE_TIMEOUT_SECONDS: {
     schema: seconds(1, 300).default(20),
     about: 'Limit of one call to Google, retries included',
+  },
+  TESTIGO_GOOGLE_CLIENT_ID: {
+    schema: text.optional(),
+    about: 'OAuth client with which people sign in with Google; without it nobody does',
+    example: '1234.apps.googleusercontent.com',
+  },
+  TESTIGO_GOOGLE_CLIENT_SECRET: { schema: text.optional(), about: 'Secret of that OAuth client' },
+  TESTIGO_GOOGLE_ISSUER_URL: {
+    schema: url.default('https://accounts.google.com'),
+    about: "Issuer of Google's identity tokens (OpenID Connect)",
   },
   TESTIGO_MEET_ACCESS: {
     schema: z.enum(['OPEN', 'TRUSTED', 'RESTRICTED']).default('TRUSTED'),
@@ -264,7 +315,7 @@ const SETTINGS = {
       .transform(key => Buffer.from(key, 'base64'))
       .optional(),
     about:
-      'Key that webhook secrets are encrypted with, 32 bytes in base64, the same for every API process. Without it one is made in the data folder',
+      'Key that webhook secrets and the keys of access tokens are encrypted with, 32 bytes in base64, the same for every API process. Without it one is made in the data folder',
   },
   TESTIGO_WEBHOOK_ALLOW_PRIVATE: {
     schema: onOff('off'),
@@ -283,6 +334,18 @@ const SETTINGS = {
     about: 'How long webhook events and their deliveries are kept',
   },
 } satisfies Record<string, Setting>
+
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text
+}
+
+function isProxy(text: string): boolean {
+  if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
+  const [address = '', bits, ...rest] = text.split('/')
+  const most = { 0: -1, 4: 32, 6: 128 }[isIP(address) as 0 | 4 | 6]
+  const fits = bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= most)
+  return most > 0 && fits && rest.length === 0
+}
 
 function isEncryptionKey(text: string): boolean {
   return /^[A-Za-z0-9+/]{43}=$/.test(text)
@@ -338,7 +401,21 @@ function shape(v: Values) {
     databaseUrl: v.DATABASE_URL,
     dataDir: v.TESTIGO_DATA_DIR,
     logLevel: v.TESTIGO_LOG_LEVEL,
-    api: { host: v.TESTIGO_HOST, port: v.PORT, metricsToken: v.TESTIGO_METRICS_TOKEN },
+    api: {
+      host: v.TESTIGO_HOST,
+      port: v.PORT,
+      metricsToken: v.TESTIGO_METRICS_TOKEN,
+      publicUrl: v.TESTIGO_PUBLIC_URL,
+      trustedProxies: v.TESTIGO_TRUSTED_PROXIES,
+      corsOrigins: v.TESTIGO_CORS_ORIGINS,
+      requestsPerMinute: v.TESTIGO_RATE_LIMIT,
+      signInsPerMinute: v.TESTIGO_SIGN_IN_RATE_LIMIT,
+    },
+    googleSignIn: {
+      clientId: v.TESTIGO_GOOGLE_CLIENT_ID,
+      clientSecret: v.TESTIGO_GOOGLE_CLIENT_SECRET,
+      issuerUrl: v.TESTIGO_GOOGLE_ISSUER_URL,
+    },
     google: {
       keyFile: v.TESTIGO_GOOGLE_KEY_FILE,
       serviceAccount: v.TESTIGO_GOOGLE_SERVICE_ACCOUNT,
