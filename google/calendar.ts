@@ -44,10 +44,16 @@ interface Attachment {
   mimeType: string
 }
 
-/** What Testigo asks of Google Calendar, as the organizer. All of it throws {@link GoogleFault}. */
+/**
+ * What Testigo asks of Google Calendar, as the organizer. All of it throws {@link GoogleFault}. An event id may be that
+ * of a single event, of a series, or of one instance, which becomes an exception of its series when it is changed.
+ */
 export interface Calendar {
+  /** The same for another organizer of the domain. */
+  as(organizer: string): Calendar
   /**
-   * Makes the meeting's event with a Meet link and invites everybody and the bot; done twice it is still one event.
+   * Makes the meeting's event, or its series, with a Meet link and invites everybody and the bot; done twice it is
+   * still one event. The instances of a series share its link.
    * @throws {GoogleFault} `gone` when the event was cancelled, `conflict` when the id is somebody else's,
    * `unavailable` with reason `conference_pending` or `conference_failed`: ask again later
    */
@@ -181,6 +187,8 @@ export function createCalendar(deps: {
   }
 
   return {
+    as: organizer => createCalendar({ call, settings: { ...settings, organizer }, clock }),
+
     putEvent: async (meeting, signal) => {
       const eventId = eventIdFor(meeting.meetingId, meeting.revision)
       const requestBody = newEvent(eventId, meeting.meetingId, meeting, settings.botEmail)

@@ -8,7 +8,7 @@ import { retryConfig, TRANSPORT } from './retry.ts'
 
 /** One request to Google, described for the call path. */
 export interface Call {
-  service: 'calendar' | 'meet' | 'drive'
+  service: 'calendar' | 'meet' | 'drive' | 'workspaceEvents'
   /** Google's name of the method, e.g. `events.insert`. */
   method: string
   /** Workspace user who is impersonated. */
@@ -37,9 +37,13 @@ export type CallOptions = MethodOptions & { auth: AuthClient; rootUrl: string }
  */
 export type CallGoogle = <T>(call: Call, send: (options: CallOptions) => Promise<T>) => Promise<T>
 
-type CallSettings = Pick<Config['google'], 'apiUrl' | 'meetUrl' | 'timeoutMs'>
+export type CallSettings = Pick<Config['google'], 'apiUrl' | 'meetUrl' | 'timeoutMs'> & {
+  /** Root of the Workspace Events API; Google's when absent. */
+  workspaceEventsUrl?: string | undefined
+}
 
 const RETRIES = 8
+const WORKSPACE_EVENTS_URL = 'https://workspaceevents.googleapis.com'
 
 /** Makes the call path over one set of tokens. */
 export function createCalls(
@@ -51,6 +55,7 @@ export function createCalls(
     calendar: settings.apiUrl,
     drive: settings.apiUrl,
     meet: settings.meetUrl,
+    workspaceEvents: settings.workspaceEventsUrl ?? WORKSPACE_EVENTS_URL,
   }
 
   return async (call, send) => {

@@ -1,6 +1,7 @@
 import { drive } from 'googleapis/build/src/apis/drive/index.js'
 import { meet, type meet_v2 } from 'googleapis/build/src/apis/meet/index.js'
 import type { Call, CallGoogle } from './call.ts'
+import { everyPage } from './pages.ts'
 
 /** One call in a space, as Google's records know it. Google deletes the record 30 days after its end. */
 export interface ConferenceRecord {
@@ -86,12 +87,6 @@ const DRIVE_SCOPES = ['https://www.googleapis.com/auth/drive']
 const CONFERENCES_A_PAGE = 100
 const PEOPLE_A_PAGE = 250
 const RECORDINGS_A_PAGE = 100
-const MOST_PAGES = 200
-
-interface Page<Item> {
-  items: Item[] | undefined
-  next: string | null | undefined
-}
 
 export function createRecords({ call }: { call: CallGoogle }): Records {
   const { conferenceRecords } = meet('v2')
@@ -162,21 +157,6 @@ export function createRecords({ call }: { call: CallGoogle }): Records {
       return data.user?.displayName ?? null
     },
   }
-}
-
-/** Reads page after page to the end; a list that never ends is a mistake somewhere, not a longer list. */
-async function everyPage<Item>(
-  read: (pageToken: { pageToken?: string }) => Promise<Page<Item>>,
-): Promise<Item[]> {
-  const all: Item[] = []
-  let next: string | null | undefined
-  for (let pages = 0; pages < MOST_PAGES; pages++) {
-    const page = await read(next ? { pageToken: next } : {})
-    all.push(...(page.items ?? []))
-    next = page.next
-    if (!next) return all
-  }
-  throw new Error(`Google's list did not end within ${MOST_PAGES} pages`)
 }
 
 /** Filter fields are in snake case and joined with AND (google-apis.md §2.5). */

@@ -19,6 +19,8 @@ export interface MeetingDetails {
   /** IANA name; what the organizer's calendar shows times in. */
   timeZone?: string | undefined
   participants: readonly Invitee[]
+  /** RRULE, RDATE and EXDATE lines that make it a series; these need `timeZone` (google-apis.md §1.5). */
+  recurrence?: readonly string[] | undefined
 }
 
 /** Key in the event's private properties that says which meeting it is. */
@@ -48,6 +50,13 @@ function withNotice(description: string | undefined): string {
   return own ? `${own}\n\n${RECORDING_NOTICE}` : RECORDING_NOTICE
 }
 
+/** The organizer's own words in a description, whatever the calendar's pages made of the notice behind them. */
+export function withoutNotice(description: string): string {
+  const [firstWords = ''] = RECORDING_NOTICE.split('.')
+  const at = description.indexOf(firstWords)
+  return at < 0 ? description : description.slice(0, at).replace(/(\s|<br ?\/?>|<p>|&nbsp;)+$/i, '')
+}
+
 /** The body of an insert; `requestId` of its conference is the event's id (google-apis.md §1.2). */
 export function newEvent(
   eventId: string,
@@ -55,6 +64,8 @@ export function newEvent(
   details: MeetingDetails,
   botEmail: string | undefined,
 ): Event {
+  if (details.recurrence?.length && details.timeZone === undefined)
+    throw new TypeError('A series needs the time zone whose clock it goes by')
   return {
     id: eventId,
     ...changedFields({ ...details, description: details.description ?? '' }),
@@ -71,13 +82,14 @@ export function conferenceRequest(requestId: string): calendar_v3.Schema$Confere
 
 /** The fields of a patch that are given, attendees apart. `timeZone` goes with `start` and `end`. */
 export function changedFields(changes: Partial<MeetingDetails>): Event {
-  const { topic, description, start, end, timeZone } = changes
+  const { topic, description, start, end, timeZone, recurrence } = changes
   const time = (at: Date) => ({ dateTime: at.toISOString(), ...(timeZone !== undefined && { timeZone }) })
   return {
     ...(topic !== undefined && { summary: topic }),
     ...(description !== undefined && { description: withNotice(description) }),
     ...(start && { start: time(start) }),
     ...(end && { end: time(end) }),
+    ...(recurrence && { recurrence: [...recurrence] }),
   }
 }
 
@@ -113,11 +125,15 @@ export function alreadySays(event: Event, fields: Event): boolean {
     (Date.parse(event[field]?.dateTime ?? '') === Date.parse(fields[field]?.dateTime ?? '') &&
       (fields[field]?.timeZone === undefined || fields[field]?.timeZone === event[field]?.timeZone))
   const emails = (list: readonly Attendee[] | undefined) => JSON.stringify(list?.map(emailOf).sort())
+  // The parts of a rule may come back in another order.
+  const rules = (lines: readonly string[] | null | undefined) =>
+    JSON.stringify((lines ?? []).map(line => line.split(/[:;]/).sort()).sort())
   return (
     (fields.summary === undefined || fields.summary === event.summary) &&
     (fields.description === undefined || fields.description === event.description) &&
     sameTime('start') &&
     sameTime('end') &&
+    (fields.recurrence === undefined || rules(fields.recurrence) === rules(event.recurrence)) &&
     (fields.attendees === undefined || emails(fields.attendees) === emails(event.attendees ?? []))
   )
 }

@@ -1,10 +1,11 @@
 /** Which of Google's services answered, or did not. `iam` covers signJwt and the metadata server. */
-export type GoogleService = 'calendar' | 'meet' | 'drive' | 'token' | 'iam'
+export type GoogleService = 'calendar' | 'meet' | 'drive' | 'workspaceEvents' | 'token' | 'iam'
 
 /**
  * What went wrong, in our words.
  * `rate_limited`: too fast, wait. `quota`: a limit of hours or days. `storage_quota`: the target takes no more.
  * `misconfigured`: a person has to change something first; the message says what.
+ * `sync_token_expired`: the changes since then are not known any more, everything has to be read again.
  */
 export type GoogleFaultCode =
   | 'unauthorized'
@@ -19,6 +20,7 @@ export type GoogleFaultCode =
   | 'quota'
   | 'storage_quota'
   | 'misconfigured'
+  | 'sync_token_expired'
 
 interface FaultFields {
   service: GoogleService
@@ -76,6 +78,8 @@ const BY_REASON: Record<string, GoogleFaultCode> = {
   storageQuotaExceeded: 'storage_quota',
   teamDriveFileLimitExceeded: 'storage_quota',
   numChildrenInNonRootLimitExceeded: 'storage_quota',
+  fullSyncRequired: 'sync_token_expired',
+  updatedMinTooLongAgo: 'sync_token_expired',
 }
 
 const BY_STATUS: Record<number, GoogleFaultCode> = {
@@ -127,7 +131,7 @@ export function readFault(error: unknown, service: GoogleService, what: string, 
 
 function codeOf(service: GoogleService, status: number, reason: string | undefined): GoogleFaultCode {
   if (status >= 500) return 'unavailable'
-  if (status === 403 || status === 429) {
+  if (status === 403 || status === 410 || status === 429) {
     // Old Drive accounts say quotaExceeded for a full Drive (google-apis.md §4.10).
     if (service === 'drive' && reason === 'quotaExceeded') return 'storage_quota'
     const known = reason === undefined ? undefined : BY_REASON[reason]

@@ -3,20 +3,20 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onTestFinished } from 'vitest'
 import { type Clock, systemClock } from '../clock.ts'
-import { type Config, readConfig } from '../config.ts'
+import { readConfig } from '../config.ts'
 import { createLog } from '../log.ts'
 // biome-ignore lint/style/noRestrictedImports: tests are where our side and the outside world meet.
 import { type GoogleOptions, type GoogleSandbox, startGoogle } from '../sandbox/google/server.ts'
-import { createGoogle, type Google } from './google.ts'
+import { createGoogle, type Google, type GoogleSettings } from './google.ts'
 
 export interface TestGoogle {
   sandbox: GoogleSandbox
-  settings: Config['google']
+  settings: GoogleSettings
   google: Google
   /** A folder that goes away with the test. */
   folder: string
   /** Another process, with nothing remembered. */
-  another(changes?: { settings?: Partial<Config['google']>; clock?: Clock }): Google
+  another(changes?: { settings?: Partial<GoogleSettings>; clock?: Clock }): Google
   /** How often a method was asked for, by the end of its name. */
   asked(method: string): number
 }
@@ -24,7 +24,7 @@ export interface TestGoogle {
 /** Google on loopback for one test, and our side of it with a key file. Everything ends with the test. */
 export async function openTestGoogle(
   options: Partial<GoogleOptions> = {},
-  changes: { settings?: Partial<Config['google']>; clock?: Clock } = {},
+  changes: { settings?: Partial<GoogleSettings>; clock?: Clock } = {},
 ): Promise<TestGoogle> {
   const folder = await mkdtemp(join(tmpdir(), 'testigo-google-'))
   const sandbox = await startGoogle({ driveDir: join(folder, 'drive'), conferencePendingMs: 0, ...options })
@@ -45,7 +45,7 @@ export async function openTestGoogle(
     TESTIGO_GOOGLE_IAM_URL: sandbox.baseUrls.iam,
     TESTIGO_GOOGLE_METADATA_URL: sandbox.baseUrls.metadata,
   })
-  const settings = { ...defaults, ...changes.settings }
+  const settings = { ...defaults, workspaceEventsUrl: sandbox.baseUrls.workspaceEvents, ...changes.settings }
   const another: TestGoogle['another'] = (other = {}) =>
     createGoogle(
       { ...settings, ...other.settings },
