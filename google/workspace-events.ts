@@ -115,8 +115,11 @@ export function createEventSubscriptions({ call }: { call: CallGoogle }): EventS
         { service: 'workspaceEvents', code: 'conflict', reason: 'other_topic' },
         `${subject} has a subscription to ${target} that tells ${present.notificationEndpoint?.pubsubTopic}: remove ${present.name} first.`,
       )
-    const requestBody = { eventTypes: typesOf(wanted), ttl: LONGEST }
-    const renewed = await patch(subject, present.name, 'event_types,ttl', requestBody, signal)
+    const eventTypes = typesOf(wanted)
+    // One field at a time (discovery workspaceevents.v1).
+    if (present.eventTypes?.toSorted().join() !== eventTypes.toSorted().join())
+      await patch(subject, present.name, 'event_types', { eventTypes }, signal)
+    const renewed = await patch(subject, present.name, 'ttl', { ttl: LONGEST }, signal)
     return renewed.state === 'suspended' ? reactivate(subject, renewed.name, signal) : renewed
   }
 
@@ -127,8 +130,8 @@ export function createEventSubscriptions({ call }: { call: CallGoogle }): EventS
       )
       return readOperation(data)
     } catch (error) {
-      // A lost answer shows as a refusal, since it is active by then.
-      if (!(error instanceof GoogleFault) || error.reason !== 'FAILED_PRECONDITION') throw error
+      // What is not suspended is ignored or refused, and after a lost answer it is not suspended any more.
+      if (!isFault(error, 'invalid')) throw error
       const present = await read(subject, name, signal)
       if (present.state === 'active') return present
       throw error

@@ -7,6 +7,7 @@ import { GoogleError } from './errors.ts'
 import type { Fault } from './faults.ts'
 import { readJson } from './request-body.ts'
 import { type PushSubscription, subscribeTopic } from './workspace-events/pubsub.ts'
+import { passLifecycle } from './workspace-events/subscription.ts'
 import type { Answer, World } from './world.ts'
 
 /** What people and scripts can do to the sandbox, with the JSON they send. */
@@ -37,13 +38,24 @@ const doors: Record<string, (world: World, body: Record<string, unknown>) => Ans
     status: 201,
     json: { name: subscribeTopic(world, body as unknown as PushSubscription) },
   }),
+  'POST /_sandbox/subscriptions': (world, body) => {
+    const { happening, reason } = lifeSchema.parse(body)
+    for (const one of [...world.state.subscriptions.values()]) passLifecycle(world, one, happening, reason)
+    return { status: 204 }
+  },
 }
+
+const lifeSchema = z.strictObject({
+  happening: z.enum(['suspended', 'expirationReminder', 'expired']),
+  reason: z.string().default('USER_SCOPE_REVOKED'),
+})
 
 /**
  * The sandbox's own door: `POST /_sandbox/faults` adds a fault (see faults.ts), `DELETE /_sandbox/faults` clears them,
  * `POST /_sandbox/calendar` is what a person does in the calendar's pages (see calendar/people.ts),
  * `DELETE /_sandbox/sync-tokens` and `DELETE /_sandbox/channels` make them run out, `POST /_sandbox/pubsub` adds a push
- * subscription to a topic, `GET /_sandbox/state` shows what the sandbox remembers.
+ * subscription to a topic, `POST /_sandbox/subscriptions` passes every subscription of Workspace Events through
+ * `happening`, `GET /_sandbox/state` shows what the sandbox remembers.
  */
 export async function controlAnswer(world: World, request: IncomingMessage, url: URL): Promise<Answer> {
   const asked = `${request.method} ${url.pathname}`

@@ -52,7 +52,7 @@ export function instanceById(world: World, calendar: string, id: string): Calend
 }
 
 /** Whether a series still has a start at that time. */
-export function hasInstance(world: World, master: CalendarEvent, id: string): boolean {
+function hasInstance(world: World, master: CalendarEvent, id: string): boolean {
   const [, stamp = ''] = /_(\d{8}(?:T\d{6}Z)?)$/.exec(id) ?? []
   return instanceStamped(world, master, stamp) !== undefined
 }
@@ -77,7 +77,7 @@ export function baseOf(id: string): string {
 }
 
 /** The text by which an instance is named: `20261207T140000Z`, or `20261207` for whole days. */
-export function stampOf(occurrence: Occurrence): string {
+function stampOf(occurrence: Occurrence): string {
   return occurrence.local.length > 10
     ? new Date(occurrence.startMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')
     : occurrence.local.replaceAll('-', '')

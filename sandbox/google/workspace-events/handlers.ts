@@ -87,21 +87,27 @@ function readAlternatives(text: string): { field: string; value: string }[] {
     })
 }
 
+const updatable = ['event_types', 'ttl', 'expire_time']
+
+/** One field at a time can be changed; without a mask it is what the body has, with `*` all of them. */
 function patch(call: Call): Answer {
   const { world } = call
   const subscription = subscriptionOf(call, textParameter(call, 'name') ?? '')
   const body = call.body as SubscriptionBody
-  const mask = (textParameter(call, 'updateMask') ?? '*').split(',').map(field => field.trim())
-  for (const field of mask)
-    if (!['ttl', 'expire_time', 'expireTime', 'event_types', 'eventTypes', '*'].includes(field))
-      throw new GoogleError(400, `Invalid update mask: ${field} cannot be updated.`)
-  const has = (...names: string[]) => names.some(name => mask.includes(name) || mask.includes('*'))
-  if (has('event_types', 'eventTypes') && (body.eventTypes || !mask.includes('*')))
-    subscription.eventTypes = checkedTypes(body.eventTypes)
-  if (has('ttl', 'expire_time', 'expireTime')) subscription.expiresAtMs = expiryOf(body, world.nowMs())
+  const sent = Object.keys(body).map(inSnakeCase)
+  const asked = textParameter(call, 'updateMask')?.split(',').map(inSnakeCase) ?? sent
+  if (asked.length !== 1 || !asked.every(field => field === '*' || updatable.includes(field)))
+    throw new GoogleError(400, `Invalid update mask: ${asked.join(',')}`)
+  const has = (...names: string[]) => names.some(name => asked.includes(name) || asked.includes('*'))
+  if (has('event_types')) subscription.eventTypes = checkedTypes(body.eventTypes)
+  if (has('ttl', 'expire_time')) subscription.expiresAtMs = expiryOf(body, world.nowMs())
   subscription.version++
   subscription.updatedAt = new Date(world.nowMs()).toISOString()
   return operation(viewSubscription(world, subscription))
+}
+
+function inSnakeCase(field: string): string {
+  return field.trim().replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`)
 }
 
 function remove(call: Call): Answer {

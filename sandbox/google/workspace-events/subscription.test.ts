@@ -100,6 +100,11 @@ describe('a subscription', () => {
     const after = renewed.data.response as Subscription
     expect(Date.parse(after.expireTime ?? '')).toBeGreaterThan(Date.parse(expireTime ?? '') + 86_400_000)
     expect(after.eventTypes).toEqual(eventTypes)
+    const both = { ...at, updateMask: 'ttl,event_types', requestBody: { ttl: '0s', eventTypes } }
+    expect((await failureOf(events.subscriptions.patch(both))).status).toBe(400)
+    const fewer = eventTypes.slice(0, 1)
+    const changed = await events.subscriptions.patch({ ...at, requestBody: { eventTypes: fewer } })
+    expect(changed.data.response).toMatchObject({ eventTypes: fewer, expireTime: after.expireTime })
     const stale = events.subscriptions.delete({ ...at, etag: etag ?? '' })
     expect(await failureOf(stale)).toMatchObject({ status: 409, reason: 'ABORTED' })
     await events.subscriptions.delete(at)
