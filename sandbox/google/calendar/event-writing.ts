@@ -12,6 +12,7 @@ import {
   findEvent,
   notFound,
   touch,
+  viewCancelled,
   viewEvent,
 } from './event.ts'
 import { mergePatch, writableFields } from './event-body.ts'
@@ -58,6 +59,12 @@ export async function insertEvent(call: Call): Promise<Answer> {
 
 export function getEvent(call: Call): Answer {
   const calendar = calendarOf(call)
+  const id = textParameter(call, 'eventId') ?? ''
+  const former = [...call.world.state.events.values()].find(
+    event => event.resource.id === id && event.formerGuests?.includes(calendar),
+  )
+  // Who was taken off the list finds the event cancelled, as if it had been deleted.
+  if (former) return { json: viewCancelled(former) }
   const event = eventOf(call, calendar)
   if (call.request.headers['if-none-match'] === event.resource.etag) return { status: 304 }
   return answerEvent(call, event, calendar)
@@ -185,7 +192,7 @@ function sameTime(a: EventTime, b: EventTime): boolean {
   return a.dateTime === b.dateTime && a.date === b.date
 }
 
-/** A guest may change nothing on the own copy but the own answer (§1.4). */
+/** A guest may change nothing on the own copy but the own answer, and invite others unless that is switched off (§1.4). */
 function answerInvitation(call: Call, event: CalendarEvent, calendar: string): void {
   const foreign = Object.keys(call.body).filter(name => name !== 'attendees' && name !== 'reminders')
   if (foreign.length > 0)
@@ -193,13 +200,16 @@ function answerInvitation(call: Call, event: CalendarEvent, calendar: string): v
       reason: 'forbiddenForNonOrganizer',
       domain: 'calendar',
     })
-  const own = (call.body.attendees as Attendee[] | undefined)?.find(
-    attendee => attendee.email?.toLowerCase() === calendar,
-  )
-  if (own?.responseStatus) {
-    setResponse(event, calendar, own.responseStatus, own.comment)
-    store(call, event)
-  }
+  const { resource } = event
+  const sent = (writableFields(call.body, call.caller, false).attendees ?? []) as Attendee[]
+  const known = guestAddresses(event)
+  const invited = sent.filter(({ email }) => !known.includes(email.toLowerCase()))
+  const mayInvite = resource.guestsCanInviteOthers !== false
+  if (mayInvite) resource.attendees = [...(resource.attendees ?? []), ...invited]
+  const own = sent.find(({ email }) => email.toLowerCase() === calendar)
+  if (own?.responseStatus) setResponse(event, calendar, own.responseStatus, own.comment)
+  if (own || (mayInvite && invited.length > 0)) store(call, event)
+  if (mayInvite) recordMails(call, event, known, 'update')
 }
 
 function setResponse(

@@ -83,6 +83,30 @@ describe('a person in the calendar', () => {
     expect((await get(eventId)).status).toBe('cancelled')
   })
 
+  test('who is invited may invite others, unless the organizer does not want it', async () => {
+    const eventId = await create({ attendees: [guest] })
+    const invite = ['luis@fuera.example']
+    await google.personDoes({ do: 'change', as: guest, eventId, invite })
+    const addresses = async () => (await get(eventId)).attendees?.map(one => one.email)
+    expect(await addresses()).toEqual([host, guest, 'luis@fuera.example'])
+    const requestBody = { guestsCanInviteOthers: false }
+    await calendar.events.patch({ calendarId: 'primary', eventId, requestBody })
+    await google.personDoes({ do: 'change', as: guest, eventId, invite: ['eva@fuera.example'] })
+    expect(await addresses()).toEqual([host, guest, 'luis@fuera.example'])
+  })
+
+  test('who was taken off the list finds the event cancelled', async () => {
+    const eventId = await create({ attendees: [guest] })
+    await google.personDoes({ do: 'change', as: host, eventId, uninvite: [guest] })
+    const theirs = (await officialClients(google, guest)).calendar
+    const { data } = await theirs.events.get({ calendarId: 'primary', eventId })
+    expect(data).toMatchObject({ id: eventId, status: 'cancelled' })
+    expect(data).not.toHaveProperty('summary')
+    await google.personDoes({ do: 'change', as: host, eventId, invite: [guest] })
+    const again = await theirs.events.get({ calendarId: 'primary', eventId })
+    expect(again.data.summary).toBe('Junta')
+  })
+
   test('may not touch what belongs to somebody else', async () => {
     const eventId = await create({ attendees: [guest] })
     const stolen = google.personDoes({ do: 'change', as: guest, eventId, title: 'Mía' })
@@ -163,6 +187,16 @@ describe('a person changes a series', () => {
     const { eventId: second } = await google.personDoes(asked)
     expect((await instances(second)).map(event => event.summary)).toEqual(['Nueva', 'Especial'])
     expect(await get(special)).toMatchObject({ recurringEventId: second, status: 'confirmed' })
+  })
+
+  test('by answering for all of it, the events that were changed too', async () => {
+    const eventId = await series()
+    const special = `${eventId}_20261228T140000Z`
+    await google.personDoes({ do: 'change', as: host, eventId: special, title: 'Especial' })
+    const asked = { do: 'respond', as: guest, response: 'accepted', scope: 'all' } as const
+    await google.personDoes({ ...asked, eventId: `${eventId}_20261214T140000Z` })
+    const answers = (await instances(eventId)).map(event => event.attendees?.[1]?.responseStatus)
+    expect(answers).toEqual(['accepted', 'accepted', 'accepted', 'accepted'])
   })
 
   test('by ending it from one event on', async () => {

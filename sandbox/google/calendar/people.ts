@@ -7,7 +7,7 @@ import type { Answer, Call, World } from '../world.ts'
 import { type Attendee, type CalendarEvent, type EventTime, findEvent, notFound } from './event.ts'
 import { instantMs } from './event-time.ts'
 import { deleteEvent, insertEvent, patchEvent } from './event-writing.ts'
-import { instanceById } from './recurrence.ts'
+import { exceptionsOf, instanceById } from './recurrence.ts'
 import { splitSeries, trimSeries } from './series-split.ts'
 
 const scope = z.enum(['this', 'following', 'all']).default('this')
@@ -67,7 +67,7 @@ export async function personDoes(world: World, asked: PersonAction): Promise<{ e
   if (action.do === 'change') return { eventId: await changeScope(world, action, at) }
   const target = action.scope === 'all' ? (at.master ?? at.event) : at.event
   const { id } = target.resource
-  if (action.do === 'respond') await respond(world, action, target)
+  if (action.do === 'respond') await respondScope(world, action, target)
   else if (action.scope === 'following' && at.master) await trimSeries(world, at.master, at.event)
   else await deleteEvent(callAs(world, action.as, 'DELETE', { eventId: id, sendUpdates: 'all' }, {}))
   return { eventId: id }
@@ -152,6 +152,20 @@ async function change(world: World, action: Change, event: CalendarEvent): Promi
     ),
   )
   return idIn(answer)
+}
+
+/** An answer to a series is one to its exceptions as well. */
+async function respondScope(
+  world: World,
+  action: Extract<Action, { do: 'respond' }>,
+  target: CalendarEvent,
+): Promise<void> {
+  await respond(world, action, target)
+  for (const exception of exceptionsOf(world, target)) {
+    const guests = (exception.resource.attendees ?? []).map(({ email }) => email)
+    const isLeft = exception.resource.status === 'cancelled' || !includes(guests, action.as)
+    if (!isLeft) await respond(world, action, exception)
+  }
 }
 
 async function respond(
