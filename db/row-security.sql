@@ -97,8 +97,9 @@ begin
       -- A table that is not of a meeting is closed to external callers unless it is named here.
       continue when role = 'testigo_external' and not of_meeting and found.name not in
         ('organizations', 'meetings', 'attempts', 'segments', 'audit_log', 'audit_pending', 'webhook_endpoints',
-         'webhook_deliveries');
-      foreach privilege in array privileges loop
+         'webhook_deliveries', 'series', 'custom_field_schemas');
+      foreach privilege in array case when role = 'testigo_external' and found.name = 'custom_field_schemas'
+        then array['select'] else privileges end loop
         if not has_table_privilege(role, found.oid, privilege) then
           execute format('grant %s on %I to %I', privilege, found.name, role);
         end if;
@@ -113,6 +114,14 @@ begin
   perform pg_temp.keep_policy('meetings', 'testigo_own_changed', format(
     'as restrictive for update to testigo_external using (%s)', made));
   perform pg_temp.keep_policy('meetings', 'testigo_own_removed',
+    'as restrictive for delete to testigo_external using (false)');
+  perform pg_temp.keep_policy('series', 'testigo_own_shown', format(
+    'as restrictive for select to testigo_external using (%s or id in (select series_id from meetings))', made));
+  perform pg_temp.keep_policy('series', 'testigo_own_made', format(
+    'as restrictive for insert to testigo_external with check (%s)', made));
+  perform pg_temp.keep_policy('series', 'testigo_own_changed', format(
+    'as restrictive for update to testigo_external using (%s)', made));
+  perform pg_temp.keep_policy('series', 'testigo_own_removed',
     'as restrictive for delete to testigo_external using (false)');
   perform pg_temp.keep_policy('attempts', 'testigo_of_own_recording',
     'as restrictive for all to testigo_external using (recording_id in (select id from recordings))');

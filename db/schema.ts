@@ -1,5 +1,6 @@
 import { sql } from 'drizzle-orm'
 import {
+  type AnyPgColumn,
   bigint,
   boolean,
   check,
@@ -213,6 +214,85 @@ export interface SpaceConfiguration {
   refusals: string[]
 }
 
+/** When people are reminded of a meeting: by mail, or by a note of their calendar. */
+export interface Reminder {
+  channel: 'email' | 'popup'
+  amount: number
+  unit: 'minutes' | 'hours' | 'days' | 'weeks'
+}
+
+/** What the meetings of a series have in common, for those that are made later. */
+export interface SeriesTemplate {
+  topic: string
+  description: string | null
+  relatedType: string | null
+  relatedId: string | null
+  customFields: Record<string, unknown> | null
+  patience: Patience
+  redundancy: number
+  reminders: Reminder[]
+  participants: { email: string; name: string | null; role: 'host' | 'participant' }[]
+}
+
+/** A meeting that comes again by a rule: one recurring event in the calendar, and one meeting for each time. */
+export const series = pgTable(
+  'series',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    externalId: text('external_id'),
+    /** The value of the RRULE, in normal form. */
+    rule: text('rule').notNull(),
+    /** The first start that the rule makes. */
+    startsAt: instant('starts_at').notNull(),
+    lengthMs: integer('length_ms').notNull(),
+    /** Whose clock on the wall the series goes by. */
+    timeZone: text('time_zone').notNull(),
+    /** ISO 8601: starts that the rule makes and that do not take place. */
+    exceptions: jsonb('exceptions').$type<string[]>().notNull().default([]),
+    template: jsonb('template').$type<SeriesTemplate>().notNull(),
+    status: text('status').$type<'active' | 'cancelled'>().notNull().default('active'),
+    /** Meetings up to then, and not at it, have been made. */
+    expandedUntil: instant('expanded_until').notNull(),
+    /** The series that this one took over from, and goes on where that one ends. */
+    continues: uuid('continues').references((): AnyPgColumn => series.id),
+    organizer: text('organizer').notNull(),
+    eventId: text('event_id').notNull(),
+    joinUrl: text('join_url'),
+    meetingCode: text('meeting_code'),
+    spaceName: text('space_name'),
+    space: jsonb('space').$type<SpaceConfiguration>(),
+    /** Counts what callers changed; Google is up to date when `syncedRevision` has caught up. */
+    revision: integer('revision').notNull().default(1),
+    syncedRevision: integer('synced_revision').notNull().default(0),
+    createdBy: text('created_by'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    updatedAt: instant('updated_at').notNull().defaultNow(),
+    cancelledAt: instant('cancelled_at'),
+  },
+  table => [
+    unique('series_external_id').on(table.organizationId, table.externalId),
+    index('series_to_expand').on(table.expandedUntil).where(sql`${table.status} = 'active'`),
+    index('series_to_sync').on(table.updatedAt).where(sql`${table.syncedRevision} < ${table.revision}`),
+    check('series_status', sql`${table.status} in ('active', 'cancelled')`),
+    check('series_length', sql`${table.lengthMs} > 0`),
+  ],
+)
+
+/** The JSON Schema that custom fields of an organisation's meetings follow. */
+export const customFieldSchemas = pgTable('custom_field_schemas', {
+  organizationId: uuid('organization_id')
+    .primaryKey()
+    .references(() => organizations.id),
+  schema: jsonb('schema').$type<Record<string, unknown>>().notNull(),
+  /** Counts the changes. */
+  version: integer('version').notNull().default(1),
+  updatedBy: text('updated_by').notNull(),
+  updatedAt: instant('updated_at').notNull().defaultNow(),
+})
+
 export const meetings = pgTable(
   'meetings',
   {
@@ -233,6 +313,14 @@ export const meetings = pgTable(
     patience: jsonb('patience').$type<Patience>().notNull().default({}),
     /** How many recorders record the call at the same time: 1, or 2 on different hosts with different bot accounts. */
     redundancy: integer('redundancy').notNull().default(1),
+    reminders: jsonb('reminders').$type<Reminder[]>().notNull().default([]),
+    /** When the next mail of these is due; null when none is any more. */
+    nextReminderAt: instant('next_reminder_at'),
+    /** The series whose meeting it is, and the start that the rule gave it, also after it was moved. */
+    seriesId: uuid('series_id').references(() => series.id),
+    originalStart: instant('original_start'),
+    /** Fields in which it differs from its series: a change of all leaves them alone. */
+    ownFields: jsonb('own_fields').$type<string[]>().notNull().default([]),
     provider: text('provider').notNull().default('google_meet'),
     /** Calendar whose owner is impersonated. */
     organizer: text('organizer').notNull(),
@@ -268,6 +356,9 @@ export const meetings = pgTable(
     index('meetings_by_creator').on(table.organizationId, table.createdBy),
     unique('meetings_external_id').on(table.organizationId, table.externalId),
     index('meetings_by_start').on(table.organizationId, table.startsAt, table.id),
+    unique('meetings_of_series').on(table.seriesId, table.originalStart),
+    index('meetings_to_remind').on(table.nextReminderAt).where(sql`${table.nextReminderAt} is not null`),
+    check('meetings_series', sql`(${table.seriesId} is null) = (${table.originalStart} is null)`),
     check('meetings_status', sql`${table.status} in ${oneOf(MEETING_STATUSES)}`),
     check('meetings_end_after_start', sql`${table.endsAt} > ${table.startsAt}`),
   ],
