@@ -1,12 +1,16 @@
 import type { RequestHandler, Response } from 'express'
 import type { Clock } from '../clock.ts'
-import { findKey, type KeyInForce } from '../db/api-keys.ts'
+import { findKey, findKeyById, type KeyInForce } from '../db/api-keys.ts'
 import type { Database } from '../db/connect.ts'
-import type { Caller } from './caller.ts'
+import { findSessionUser } from '../db/sessions.ts'
+import { type Caller, scopesInForce } from './caller.ts'
 import { type OperationId, operationAt, permissionOf, reachOf, scopesOf } from './permissions.ts'
 import { Problem } from './problem.ts'
+import type { AccessTokens } from './tokens/access-tokens.ts'
 
 const CHALLENGE = { headers: { 'WWW-Authenticate': 'Bearer realm="testigo"' } }
+const BAD_TOKEN = { headers: { 'WWW-Authenticate': 'Bearer realm="testigo", error="invalid_token"' } }
+const JWT_SHAPE = /^[\w-]+\.[\w-]+\.[\w-]+$/
 
 /** Notes which operation of the permission table a request to `/v1` asks for. */
 export const findOperation: RequestHandler = (request, response, next) => {
@@ -24,37 +28,70 @@ function isForEverybody(response: Response): boolean {
   return 'operation' in wanted && permissionOf(wanted.operation).roles === 'everybody'
 }
 
+interface AuthenticateDeps {
+  database: Database
+  tokens: AccessTokens
+  clock: Clock
+}
+
 /** Lets nobody through who does not say who they are, where that matters; puts the {@link Caller} into `response.locals`. */
-export function authenticate(deps: { database: Database; clock: Clock }): RequestHandler {
+export function authenticate(deps: AuthenticateDeps): RequestHandler {
   return async (request, response, next) => {
     if (isForEverybody(response)) return next()
     const [, credential] = /^Bearer +(\S+) *$/i.exec(request.get('authorization') ?? '') ?? []
     if (credential === undefined)
-      throw new Problem('missing_api_key', 'Send the header "Authorization: Bearer <API key>".', CHALLENGE)
-    const key = await findKey(deps.database, credential, new Date(deps.clock.now()))
-    if (!key)
       throw new Problem(
-        'wrong_api_key',
-        'This API key is unknown, expired or revoked. An administrator makes one with POST /v1/keys.',
+        'missing_api_key',
+        'Send the header "Authorization: Bearer <API key or access token>".',
         CHALLENGE,
       )
-    response.locals.caller = callerByKey(key)
+    response.locals.caller = JWT_SHAPE.test(credential)
+      ? await callerByToken(deps, credential)
+      : await callerByKey(deps, credential)
     next()
   }
 }
 
-function callerByKey(key: KeyInForce): Caller {
-  const { organizationId, role } = key
-  const allowed = scopesOf(role)
-  return {
-    organizationId,
-    role,
-    scopes: key.scopes === null ? allowed : new Set(key.scopes.filter(scope => allowed.has(scope))),
-    actor: `api_key:${key.prefix}`,
-    principal: `key:${key.keyId}`,
-    email: null,
-    kind: 'api_key',
+async function callerByKey({ database, clock }: AuthenticateDeps, credential: string): Promise<Caller> {
+  const key = await findKey(database, credential, new Date(clock.now()))
+  if (!key)
+    throw new Problem(
+      'wrong_api_key',
+      'This API key is unknown, expired or revoked. An administrator makes one with POST /v1/keys.',
+      BAD_TOKEN,
+    )
+  return { ...ofKey(key), scopes: scopesInForce(key), actor: `api_key:${key.prefix}`, kind: 'api_key' }
+}
+
+/** A token is as good as what it was given for is now: a key revoked or a session ended ends it too. */
+async function callerByToken({ database, tokens, clock }: AuthenticateDeps, token: string): Promise<Caller> {
+  const given = await tokens.verify(token)
+  const now = new Date(clock.now())
+  if (given?.kind === 'client') {
+    const key = await findKeyById(database, given.keyId, now)
+    if (key) {
+      const allowed = scopesInForce(key)
+      const scopes = new Set(given.scopes.filter(scope => allowed.has(scope)))
+      return { ...ofKey(key), scopes, actor: `client:${key.prefix}`, kind: 'client' }
+    }
   }
+  if (given?.kind === 'user') {
+    const user = await findSessionUser(database, given.sessionId, now)
+    if (user?.id === given.userId) {
+      const { organizationId, role, email, id } = user
+      const who = `user:${id}`
+      return { organizationId, role, email, scopes: scopesOf(role), actor: who, principal: who, kind: 'user' }
+    }
+  }
+  throw new Problem(
+    'wrong_access_token',
+    'This access token is not ours, is over, or was given for a key or a session that is. Get a new one.',
+    BAD_TOKEN,
+  )
+}
+
+function ofKey({ organizationId, role, keyId }: KeyInForce) {
+  return { organizationId, role, principal: `key:${keyId}`, email: null }
 }
 
 /** Lets only those through whom the permission table lets: no address and no method that it does not name. */

@@ -1,6 +1,8 @@
 import type { Transaction } from '../db/connect.ts'
 import type { Role, Scope } from '../db/roles.ts'
 import { asOrganization, type TenantDatabase } from '../db/tenant.ts'
+import { scopesOf } from './permissions.ts'
+import { Problem } from './problem.ts'
 
 /** Who sends a request, whatever the way in. */
 export interface Caller {
@@ -15,6 +17,19 @@ export interface Caller {
   /** Of a person, lower-cased. */
   email: string | null
   kind: 'api_key' | 'client' | 'user'
+}
+
+/** What may be used of what a role may do. @param scopes null: all */
+export function scopesInForce({ role, scopes }: { role: Role; scopes: Scope[] | null }): ReadonlySet<Scope> {
+  const allowed = scopesOf(role)
+  return scopes === null ? allowed : new Set(scopes.filter(scope => allowed.has(scope)))
+}
+
+/** Nobody hands on more than they have. @throws {Problem} `beyond_own_scopes` */
+export function refuseMoreThanOwn(caller: Caller, scopes: ReadonlySet<Scope>): void {
+  const beyond = [...scopes].filter(scope => !caller.scopes.has(scope))
+  if (beyond.length > 0)
+    throw new Problem('beyond_own_scopes', `You do not have these scopes yourself: ${beyond.join(', ')}.`)
 }
 
 /** Who sends a request, behind `authenticate`. */

@@ -6,11 +6,14 @@ import { problemSchema } from './views.schema.ts'
 const ALWAYS: ProblemCode[] = [
   'missing_api_key',
   'wrong_api_key',
+  'wrong_access_token',
   'forbidden',
   'scope_missing',
+  'too_many_requests',
   'temporarily_unavailable',
   'internal_error',
 ]
+const ALWAYS_FOR_EVERYBODY: ProblemCode[] = ['temporarily_unavailable', 'internal_error']
 
 /** Refusals of whatever takes a body. */
 export const OF_ANY_BODY: ProblemCode[] = [
@@ -30,7 +33,16 @@ export function json<Schema extends z.ZodType>(description: string, schema: Sche
 
 /** What an operation refuses, beside what every one refuses, for the OpenAPI document. */
 export function refusals(...own: ProblemCode[]): ZodOpenApiResponsesObject {
-  const byStatus = Map.groupBy([...ALWAYS, ...own], code => PROBLEMS[code][0])
+  return answersOf([...ALWAYS, ...own])
+}
+
+/** The same for an operation that everybody may ask for. */
+export function publicRefusals(...own: ProblemCode[]): ZodOpenApiResponsesObject {
+  return answersOf([...ALWAYS_FOR_EVERYBODY, ...own])
+}
+
+function answersOf(codes: ProblemCode[]): ZodOpenApiResponsesObject {
+  const byStatus = Map.groupBy(codes, code => PROBLEMS[code][0])
   return Object.fromEntries(
     [...byStatus].map(([status, codes]) => [
       `${status}`,

@@ -1,8 +1,11 @@
 import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
+import { keyPaths } from './keys/openapi.ts'
 import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
 import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
+import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
+import { tokenPaths } from './tokens/openapi.ts'
 import {
   meetingListSchema,
   meetingViewSchema,
@@ -38,13 +41,20 @@ export function openApiDocument() {
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],
-    security: [{ apiKey: [] }],
+    security: [{ apiKey: [] }, { accessToken: [] }],
     components: {
       securitySchemes: {
         apiKey: {
           type: 'http',
           scheme: 'bearer',
-          description: 'An API key, tk_…, made with "npm run keys -- create"',
+          description: 'An API key, tk_…, made with POST /v1/keys or "npm run keys -- create"',
+        },
+        accessToken: {
+          type: 'http',
+          scheme: 'bearer',
+          bearerFormat: 'JWT',
+          description:
+            'An access token: of POST /v1/oauth/token for a key, of POST /v1/auth/sign-in or /v1/auth/google for a person',
         },
       },
     },
@@ -127,6 +137,9 @@ export function openApiDocument() {
         },
       },
       ...webhookPaths(),
+      ...keyPaths(),
+      ...peoplePaths(),
+      ...tokenPaths(),
     },
     webhooks: webhookEvents(),
   })

@@ -21,6 +21,7 @@ interface Permission {
 }
 
 const ADMIN = { admin: 'all' } as const
+const EVERY_ROLE = { admin: 'all', service: 'all', auditor: 'all', external: 'all' } as const
 const WHO_MAKES = { admin: 'all', service: 'all', external: 'own' } as const
 const WHO_READS = { admin: 'all', service: 'all', auditor: 'all', external: 'own' } as const
 
@@ -58,6 +59,24 @@ export const PERMISSIONS = {
     scope: 'webhooks:manage',
     roles: ADMIN,
   },
+  createKey: { route: 'POST /v1/keys', scope: 'keys:manage', roles: ADMIN },
+  listKeys: { route: 'GET /v1/keys', scope: 'keys:manage', roles: ADMIN },
+  getKey: { route: 'GET /v1/keys/{id}', scope: 'keys:manage', roles: ADMIN },
+  revokeKey: { route: 'DELETE /v1/keys/{id}', scope: 'keys:manage', roles: ADMIN },
+  rotateKey: { route: 'POST /v1/keys/{id}/rotate', scope: 'keys:manage', roles: ADMIN },
+  createUser: { route: 'POST /v1/users', scope: 'users:manage', roles: ADMIN },
+  listUsers: { route: 'GET /v1/users', scope: 'users:manage', roles: ADMIN },
+  getUser: { route: 'GET /v1/users/{id}', scope: 'users:manage', roles: ADMIN },
+  changeUser: { route: 'PATCH /v1/users/{id}', scope: 'users:manage', roles: ADMIN },
+  createPasswordLink: { route: 'POST /v1/users/{id}/password-link', scope: 'users:manage', roles: ADMIN },
+  getMe: { route: 'GET /v1/me', scope: null, roles: EVERY_ROLE },
+  signIn: { route: 'POST /v1/auth/sign-in', scope: null, roles: 'everybody' },
+  refreshSession: { route: 'POST /v1/auth/refresh', scope: null, roles: 'everybody' },
+  signOut: { route: 'POST /v1/auth/sign-out', scope: null, roles: 'everybody' },
+  setPassword: { route: 'POST /v1/auth/password', scope: null, roles: 'everybody' },
+  startGoogleSignIn: { route: 'GET /v1/auth/google', scope: null, roles: 'everybody' },
+  finishGoogleSignIn: { route: 'GET /v1/auth/google/callback', scope: null, roles: 'everybody' },
+  createToken: { route: 'POST /v1/oauth/token', scope: null, roles: 'everybody' },
 } as const satisfies Record<string, Permission>
 
 export type OperationId = keyof typeof PERMISSIONS

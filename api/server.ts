@@ -4,13 +4,23 @@ import type { Database } from '../db/connect.ts'
 import { tenantDatabase } from '../db/tenant.ts'
 import type { Log } from '../log.ts'
 import { authenticate, authorize, findOperation } from './authenticate.ts'
+import { allowOrigins } from './cors.ts'
 import { docsRoutes } from './docs.ts'
 import { healthRoutes } from './health.ts'
+import { keysRoutes } from './keys/routes.ts'
+import { limitAddresses, limitCallers } from './limits.ts'
 import { meetingsRoutes, type RouteDeps } from './meetings.routes.ts'
 import { metricsRoutes } from './metrics.ts'
+import { googleRoutes } from './people/google-routes.ts'
+import type { GoogleSignIn } from './people/google-sign-in.ts'
+import { authRoutes, meRoutes, usersRoutes } from './people/routes.ts'
 import { Problem, problemDocument } from './problem.ts'
 import { recordRequests } from './request-record.ts'
 import { toProblem } from './to-problem.ts'
+import type { AccessTokens } from './tokens/access-tokens.ts'
+import { jwksRoutes } from './tokens/jwks.ts'
+import { oauthRoutes } from './tokens/oauth.ts'
+import type { SigningKeys } from './tokens/signing-keys.ts'
 import { webhooksRoutes } from './webhooks/routes.ts'
 import type { Vault } from './webhooks/vault.ts'
 
@@ -24,6 +34,15 @@ export function createServer(
     database: Database
     log: Log
     vault: Vault
+    tokens: AccessTokens
+    signingKeys: SigningKeys
+    google: GoogleSignIn
+    publicUrl: string | undefined
+    trustedProxies: readonly string[]
+    corsOrigins: readonly string[]
+    /** 0: no limit. */
+    requestsPerMinute: number
+    signInsPerMinute: number
     allowPrivateWebhooks: boolean
     metricsToken: string | undefined
   },
@@ -31,6 +50,7 @@ export function createServer(
   const deps = { ...given, db: tenantDatabase(given.database) }
   const app = express()
   app.disable('x-powered-by')
+  if (deps.trustedProxies.length > 0) app.set('trust proxy', [...deps.trustedProxies])
   app.set('query parser', 'simple')
   app.use(recordRequests(deps.log))
   app.use(
@@ -41,9 +61,11 @@ export function createServer(
       },
     }),
   )
+  app.use(allowOrigins(deps.corsOrigins))
   app.use(healthRoutes(deps))
   app.use(metricsRoutes(deps))
   app.use(docsRoutes())
+  app.use(jwksRoutes(deps.signingKeys))
   app.use(
     '/v1',
     // Answers carry people's data and download links.
@@ -53,11 +75,18 @@ export function createServer(
     },
     findOperation,
     authenticate(deps),
+    limitCallers(deps.requestsPerMinute),
     authorize,
-    onlyJson,
-    express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }),
   )
+  app.use(['/v1/auth', '/v1/oauth'], limitAddresses(deps.signInsPerMinute))
+  app.use('/v1/oauth', oauthRoutes(deps))
+  app.use('/v1', onlyJson, express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }))
   app.use('/v1/meetings', meetingsRoutes(deps))
+  app.use('/v1/auth/google', googleRoutes(deps))
+  app.use('/v1/auth', authRoutes(deps))
+  app.use('/v1/me', meRoutes())
+  app.use('/v1/keys', keysRoutes(deps))
+  app.use('/v1/users', usersRoutes(deps))
   app.use('/v1/webhooks', webhooksRoutes({ ...deps, allowPrivate: deps.allowPrivateWebhooks }))
   app.use(request => {
     throw new Problem('route_not_found', `There is nothing at ${request.path}. See /docs.`)

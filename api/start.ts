@@ -3,15 +3,19 @@ import { createServer as createHttpServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { type Clock, systemClock } from '../clock.ts'
 import { type Config, SettingsRefused } from '../config.ts'
+import { startAuditChaining } from '../db/audit-notes.ts'
 import { openDatabase } from '../db/connect.ts'
 import { openJobs } from '../db/jobs.ts'
 import { openMeetingLocks } from '../db/meeting-locks.ts'
 import { createGoogle } from '../google/google.ts'
 import type { Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
+import { openGoogleSignIn } from './people/google-sign-in.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createRecordingLink } from './recording-link.ts'
 import { createServer } from './server.ts'
+import { openAccessTokens } from './tokens/access-tokens.ts'
+import { openSigningKeys } from './tokens/signing-keys.ts'
 import { createResolve } from './webhooks/destination.ts'
 import { startDispatcher } from './webhooks/dispatcher.ts'
 import { openVault } from './webhooks/vault.ts'
@@ -49,6 +53,8 @@ export async function startApi(
     ])
   await using opened = new AsyncDisposableStack()
   const database = opened.use(openDatabase(databaseUrl, { max: 10 }))
+  const chaining = startAuditChaining({ db: database.db, log })
+  opened.defer(() => chaining.close())
   const locks = opened.use(openMeetingLocks(databaseUrl))
   const jobs = opened.use(
     await openJobs(databaseUrl, error => log.error({ error }, 'the job queue complains')),
@@ -65,7 +71,19 @@ export async function startApi(
   })
   opened.defer(() => provisioning.close(CLOSE_LIMIT_MS))
   const vault = openVault({ key: config.encryptionKey, dataDir: config.dataDir, log })
+  const signingKeys = openSigningKeys({ db: database.db, vault, clock, log })
+  const { publicUrl } = config.api
   const app = createServer({
+    ...config.api,
+    publicUrl,
+    signingKeys,
+    tokens: openAccessTokens({ keys: signingKeys, issuer: publicUrl ?? 'urn:testigo', clock }),
+    google: openGoogleSignIn({
+      database: database.db,
+      vault,
+      clock,
+      settings: { ...config.googleSignIn, publicUrl },
+    }),
     database: database.db,
     jobs,
     provisioning,
@@ -77,7 +95,6 @@ export async function startApi(
     recordingLink: createRecordingLink(store, { linkSeconds: config.storage.linkSeconds, clock }),
     vault,
     allowPrivateWebhooks: config.webhooks.allowPrivate,
-    metricsToken: config.api.metricsToken,
   })
   const dispatcher = await startDispatcher({
     db: database.db,

@@ -4,12 +4,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
 import { sql } from 'drizzle-orm'
+import type { Clock } from '../clock.ts'
 import { readConfig } from '../config.ts'
 import { createApiKey } from '../db/api-keys.ts'
 import { type Database, openDatabase } from '../db/connect.ts'
 import type { Role } from '../db/roles.ts'
 import { openTestDatabase } from '../db/test-database.ts'
-import { createLog } from '../log.ts'
+import { createLog, type Log } from '../log.ts'
 import { startApi } from './start.ts'
 
 /** An answer as a test looks at it. */
@@ -24,6 +25,7 @@ export interface CallOptions {
   body?: unknown
   /** Sent as it is, in the place of `body`. */
   text?: string
+  /** An API key or an access token. */
   key?: string
   headers?: Record<string, string>
 }
@@ -81,13 +83,21 @@ export async function openTestWorld(google: GoogleAt, googleTimeoutSeconds = 10)
   }
 }
 
-/** The API in this process on a world of its own, with one organisation's key at hand. */
-export async function openTestApi(google: GoogleAt, googleTimeoutSeconds?: number) {
+/**
+ * The API in this process on a world of its own, with one organisation's key at hand.
+ * @param given settings beside those of the world
+ */
+export async function openTestApi(
+  google: GoogleAt,
+  googleTimeoutSeconds?: number,
+  given: { env?: Record<string, string>; log?: Log; clock?: Clock } = {},
+) {
   await using opened = new AsyncDisposableStack()
   const world = opened.use(await openTestWorld(google, googleTimeoutSeconds))
-  const config = readConfig(world.env)
+  const config = readConfig({ ...world.env, ...given.env })
+  const { log = createLog(config.logLevel), clock } = given
   const api = opened.use(
-    await startApi(config, { databaseUrl: world.databaseUrl, log: createLog(config.logLevel) }),
+    await startApi(config, { databaseUrl: world.databaseUrl, log, ...(clock && { clock }) }),
   )
   const key = await world.key('Clínica Andina')
   const parts = opened.move()
@@ -119,6 +129,24 @@ export async function callApi(
   const answer = await response.text()
   const isJson = /json/.test(response.headers.get('content-type') ?? '')
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(answer) : answer }
+}
+
+/** A user with a password who has just signed in. @param admin key of the organisation's administrator */
+export async function signInUser(
+  url: string,
+  admin: string,
+  { role, email, password = 'caballo batería grapa' }: { role: Role; email: string; password?: string },
+): Promise<{ id: string; accessToken: string; refreshToken: string; password: string }> {
+  const done = async (path: string, body: unknown, key = '') => {
+    const answer = await callApi(url, 'POST', path, { body, key })
+    if (answer.status >= 300) throw new Error(`${path}: ${JSON.stringify(answer.body)}`)
+    return answer.body
+  }
+  const { id } = await done('/v1/users', { email, role }, admin)
+  const { token } = await done(`/v1/users/${id}/password-link`, {}, admin)
+  await done('/v1/auth/password', { token, password })
+  const { accessToken, refreshToken } = await done('/v1/auth/sign-in', { email, password })
+  return { id, accessToken, refreshToken, password }
 }
 
 /** A good request for a meeting in some years' time. */

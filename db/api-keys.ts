@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { and, asc, eq, gt, isNull, lt, or } from 'drizzle-orm'
+import { and, asc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
 import type { Database, Queryable, Transaction } from './connect.ts'
 import type { Role, Scope } from './roles.ts'
 import { apiKeys, organizations } from './schema.ts'
@@ -159,13 +159,25 @@ export async function revokeApiKey(db: Queryable, prefix: string, now: Date): Pr
   return revoked.length > 0
 }
 
-/** One organisation's keys, the oldest first. */
-export async function listKeys(db: Queryable, organizationId: string): Promise<ApiKeyRow[]> {
+/** One organisation's keys, the oldest first. @param after the last of the page before */
+export async function listKeys(
+  db: Queryable,
+  organizationId: string,
+  after: { at: Date; id: string } | undefined,
+  limit: number,
+): Promise<ApiKeyRow[]> {
   return db
     .select()
     .from(apiKeys)
-    .where(eq(apiKeys.organizationId, organizationId))
+    .where(
+      and(
+        eq(apiKeys.organizationId, organizationId),
+        after &&
+          sql`(${apiKeys.createdAt}, ${apiKeys.id}) > (${after.at.toISOString()}::timestamptz, ${after.id}::uuid)`,
+      ),
+    )
     .orderBy(asc(apiKeys.createdAt), asc(apiKeys.id))
+    .limit(limit)
 }
 
 /** One organisation's key, which nobody else changes until the transaction ends. */

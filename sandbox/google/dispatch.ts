@@ -14,6 +14,7 @@ import { metadataAnswer } from './metadata-server.ts'
 import { selectFields } from './partial-answer.ts'
 import { readJson, readText } from './request-body.ts'
 import { checkAnswer, checkBody, readParameters } from './request-check.ts'
+import { authorize, exchangeCode, openIdConfiguration } from './sign-in.ts'
 import { exchangeAssertion } from './token.ts'
 import { workspaceEventHandlers } from './workspace-events/handlers.ts'
 import type { Answer, Handlers, World } from './world.ts'
@@ -71,8 +72,17 @@ function routeOf(world: World, request: IncomingMessage, url: URL): Route | unde
       family: 'token',
       answer: async () => {
         const form = new URLSearchParams(await readText(request))
+        if (form.get('grant_type') === 'authorization_code') return { json: exchangeCode(world, form) }
         return { json: exchangeAssertion(world.identity, form, world.nowMs(), world.origin) }
       },
+    }
+  if (pathname === '/.well-known/openid-configuration' || pathname === '/o/oauth2/v2/auth')
+    return {
+      service: 'signIn',
+      method: pathname === '/o/oauth2/v2/auth' ? 'authorize' : 'openid-configuration',
+      family: 'classic',
+      answer: () =>
+        pathname === '/o/oauth2/v2/auth' ? authorize(world, url.searchParams) : openIdConfiguration(world),
     }
   if (pathname.startsWith('/computeMetadata/'))
     return {

@@ -32,7 +32,18 @@ const faultSchema = z.strictObject({
   ]),
   service: z
     .enum([
-      ...['token', 'metadata', 'certs', 'iam', 'calendar', 'meet', 'drive', 'driveUpload', 'workspaceevents'],
+      ...[
+        'token',
+        'metadata',
+        'certs',
+        'signIn',
+        'iam',
+        'calendar',
+        'meet',
+        'drive',
+        'driveUpload',
+        'workspaceevents',
+      ],
       ...['calendarPush', 'pubsub'],
     ] as const)
     .optional(),

@@ -1,0 +1,149 @@
+import { createHash, randomBytes, randomUUID } from 'node:crypto'
+import { and, eq, gt, isNull, lt } from 'drizzle-orm'
+import type { Queryable, Transaction } from './connect.ts'
+import { refreshTokens, type SessionEnd, sessions, users } from './schema.ts'
+import type { UserRow } from './users.ts'
+
+export type SessionRow = typeof sessions.$inferSelect
+
+/** A refresh token as it is given out; only its SHA-256 is kept. */
+export interface GivenRefreshToken {
+  token: string
+  expiresAt: Date
+}
+
+const DAY_MS = 86_400_000
+/** A session that is not refreshed for so long is over. */
+const IDLE_MS = 14 * DAY_MS
+/** However often it is refreshed. */
+const LONGEST_MS = 90 * DAY_MS
+/** Sessions that are over are kept for a while, so that a copied token is still known for one. */
+const FORGOTTEN_AFTER_MS = 30 * DAY_MS
+
+const TOKEN_SHAPE = /^tr_[\w-]{43}$/
+const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
+
+/** Opens a session of a user. */
+export async function openSession(
+  tx: Transaction,
+  user: UserRow,
+  way: SessionRow['way'],
+  now: Date,
+): Promise<{ session: SessionRow; refresh: GivenRefreshToken }> {
+  await tx.delete(sessions).where(lt(sessions.expiresAt, new Date(now.getTime() - FORGOTTEN_AFTER_MS)))
+  const { organizationId, id: userId } = user
+  const expiresAt = new Date(now.getTime() + LONGEST_MS)
+  const [session] = await tx
+    .insert(sessions)
+    .values({ id: randomUUID(), organizationId, userId, way, createdAt: now, expiresAt })
+    .returning()
+  if (!session) throw new Error('the database did not give the new session back')
+  return { session, refresh: await giveToken(tx, session, now) }
+}
+
+async function giveToken(tx: Transaction, session: SessionRow, now: Date): Promise<GivenRefreshToken> {
+  const token = `tr_${randomBytes(32).toString('base64url')}`
+  const expiresAt = new Date(Math.min(now.getTime() + IDLE_MS, session.expiresAt.getTime()))
+  const { organizationId, id: sessionId } = session
+  await tx
+    .insert(refreshTokens)
+    .values({ hash: hashOf(token), organizationId, sessionId, createdAt: now, expiresAt })
+  return { token, expiresAt }
+}
+
+export type RefreshOutcome =
+  | { kind: 'refreshed'; session: SessionRow; user: UserRow; refresh: GivenRefreshToken }
+  /** It was used before: whoever has it now, somebody copied it. The session has been ended. */
+  | { kind: 'reused'; session: SessionRow }
+  | { kind: 'refused' }
+
+/**
+ * Takes a refresh token and gives the next one of its session. Of two that come with the same token at once one is the
+ * second, and ends the session.
+ */
+export async function refreshSession(tx: Transaction, token: string, now: Date): Promise<RefreshOutcome> {
+  const found = await lockByToken(tx, token)
+  if (!found) return { kind: 'refused' }
+  const { session, user, given } = found
+  if (given.usedAt) {
+    await endSession(tx, session.id, 'reused', now)
+    return { kind: 'reused', session }
+  }
+  const over = session.revokedAt || session.expiresAt <= now || given.expiresAt <= now || user.disabledAt
+  if (over) return { kind: 'refused' }
+  await tx.update(refreshTokens).set({ usedAt: now }).where(eq(refreshTokens.hash, given.hash))
+  return { kind: 'refreshed', session, user, refresh: await giveToken(tx, session, now) }
+}
+
+/** Ends the session that a refresh token, used or not, belongs to. @returns it, unless it was over before */
+export async function endSessionByToken(
+  tx: Transaction,
+  token: string,
+  now: Date,
+): Promise<SessionRow | undefined> {
+  const found = await lockByToken(tx, token)
+  if (!found || found.session.revokedAt) return undefined
+  await endSession(tx, found.session.id, 'signed_out', now)
+  return found.session
+}
+
+async function lockByToken(tx: Transaction, token: string) {
+  if (!TOKEN_SHAPE.test(token)) return undefined
+  const ofToken = eq(refreshTokens.hash, hashOf(token))
+  const [mine] = await tx.select({ sessionId: refreshTokens.sessionId }).from(refreshTokens).where(ofToken)
+  if (!mine) return undefined
+  await tx
+    .select({ id: sessions.id })
+    .from(sessions)
+    .where(eq(sessions.id, mine.sessionId))
+    .for('no key update')
+  // A statement of its own: it must see what was committed while the one above waited.
+  const [found] = await tx
+    .select({ session: sessions, user: users, given: refreshTokens })
+    .from(refreshTokens)
+    .innerJoin(sessions, eq(sessions.id, refreshTokens.sessionId))
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(ofToken)
+  return found
+}
+
+async function endSession(tx: Transaction, id: string, because: SessionEnd, now: Date): Promise<void> {
+  await tx
+    .update(sessions)
+    .set({ revokedAt: now, revokedBecause: because })
+    .where(and(eq(sessions.id, id), isNull(sessions.revokedAt)))
+}
+
+/** Ends every session of a user. */
+export async function endSessionsOf(
+  db: Queryable,
+  userId: string,
+  because: SessionEnd,
+  now: Date,
+): Promise<void> {
+  await db
+    .update(sessions)
+    .set({ revokedAt: now, revokedBecause: because })
+    .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)))
+}
+
+/** Whose session it is, while it goes on and the user may sign in. */
+export async function findSessionUser(
+  db: Queryable,
+  sessionId: string,
+  now: Date,
+): Promise<UserRow | undefined> {
+  const [found] = await db
+    .select({ user: users })
+    .from(sessions)
+    .innerJoin(users, eq(users.id, sessions.userId))
+    .where(
+      and(
+        eq(sessions.id, sessionId),
+        isNull(sessions.revokedAt),
+        gt(sessions.expiresAt, now),
+        isNull(users.disabledAt),
+      ),
+    )
+  return found?.user
+}
