@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { RequestHandler } from 'express'
+import { fromOrigin } from '../db/audit-origin.ts'
 import type { Log } from '../log.ts'
 import type { Caller } from './caller.ts'
 
@@ -9,7 +10,8 @@ const USABLE_ID = /^[\w.-]{1,64}$/
 
 /**
  * Gives every request an id (the caller's own `X-Request-Id` where it is usable), sends it back, and logs the request
- * when it is answered or given up: without query and headers, which carry addresses and keys.
+ * when it is answered or given up: without query and headers, which carry addresses and keys. The audit log has the origin
+ * of all that the request does.
  */
 export function recordRequests(log: Log): RequestHandler {
   return (request, response, next) => {
@@ -33,6 +35,6 @@ export function recordRequests(log: Log): RequestHandler {
       else if (PROBES.has(path)) log.debug(fields, 'request answered')
       else log.info(fields, 'request answered')
     })
-    next()
+    fromOrigin({ ip: request.ip, userAgent: request.get('user-agent'), requestId }, next)
   }
 }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import { appendAudit } from './audit.ts'
+import { noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
+import { mailAdministrators } from './mails.ts'
 import {
   type Coverage,
   meetingEvents,
@@ -107,6 +109,20 @@ export async function raiseCoverageAlert(
     kind: 'coverage.alert',
     ending: raised.ending,
     detail: facts.detail,
+  })
+  await mailAdministrators(tx, {
+    organizationId,
+    meetingId,
+    kind: 'coverage.alert',
+    facts: facts.detail,
+    onceKey: `coverage.alert:${recordingId}`,
+  })
+  await noteAudit(tx, {
+    organizationId,
+    actor: facts.actor,
+    action: 'coverage.alert',
+    subject: `recording:${recordingId}`,
+    detail: { meetingId, ...facts.detail },
   })
   return true
 }

@@ -2,6 +2,7 @@ import { and, asc, eq, lt, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import {
   type Actor,
+  auditMeeting,
   listInvited,
   type MeetingRow,
   noteMeetingEvent,
@@ -69,6 +70,13 @@ export async function noteProvisioned(
     ...(made && made.space.refusals.length > 0 ? { refusals: made.space.refusals } : {}),
   })
   if (made) await announceMade(tx, meeting, made, by.now)
+  await auditMeeting(tx, meeting, by.actor, made ? 'meeting.provisioned' : 'meeting.withdrawn', {
+    detail: { revision: meeting.revision },
+    ...(made && {
+      before: { eventId: meeting.eventId, meetingCode: meeting.meetingCode, spaceName: meeting.spaceName },
+      after: { eventId: made.eventId, meetingCode: made.meetingCode, spaceName: made.spaceName },
+    }),
+  })
   return { upToDate: noted.revision === meeting.revision }
 }
 

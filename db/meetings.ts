@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 import { and, asc, eq, isNull, notInArray, sql } from 'drizzle-orm'
+import { type AuditNote, noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
+import { meetingFacts } from './meeting-facts.ts'
 import { moveRecording } from './recordings.ts'
 import { meetingEvents, meetings, type Patience, participants, recordings } from './schema.ts'
 import { announceMeeting } from './webhooks.ts'
@@ -59,13 +61,15 @@ export async function insertMeeting(
     .insert(meetings)
     .values(row)
     .onConflictDoNothing({ target: [meetings.organizationId, meetings.externalId] })
-    .returning({ id: meetings.id })
-  if (inserted.length === 0) return false
-  await invite(tx, made, invited)
+    .returning()
+  const [meeting] = inserted
+  if (!meeting) return false
+  const people = await invite(tx, made, invited)
   await tx
     .insert(recordings)
     .values({ id: randomUUID(), organizationId: made.organizationId, meetingId: made.id })
   await noteMeetingEvent(tx, made, actor, 'meeting.created')
+  await auditMeeting(tx, meeting, actor, 'meeting.created', { after: meetingFacts(meeting, people) })
   return true
 }
 
@@ -116,6 +120,7 @@ export async function changeMeeting(
   by: { actor: Actor; now: Date },
 ): Promise<MeetingRow> {
   const { participants: invited, ...fields } = change
+  const peopleBefore = invited && (await listInvited(tx, meeting.id))
   const [changed] = await tx
     .update(meetings)
     .set({ ...fields, revision: meeting.revision + 1, updatedAt: by.now })
@@ -137,6 +142,10 @@ export async function changeMeeting(
     await invite(tx, meeting, invited)
   }
   await noteMeetingEvent(tx, meeting, by.actor, 'meeting.changed', { fields: Object.keys(change) })
+  await auditMeeting(tx, meeting, by.actor, 'meeting.changed', {
+    before: meetingFacts(meeting, peopleBefore),
+    after: meetingFacts(changed, invited && (await listInvited(tx, meeting.id))),
+  })
   // What changes before anybody was told of the meeting is part of its creation.
   if (meeting.joinUrl !== null) {
     const names = Object.keys(change).map(field => API_NAMES[field] ?? field)
@@ -161,6 +170,10 @@ export async function cancelMeeting(
     })
     .where(eq(meetings.id, meeting.id))
   await noteMeetingEvent(tx, meeting, by.actor, 'meeting.cancelled')
+  await auditMeeting(tx, meeting, by.actor, 'meeting.cancelled', {
+    before: { status: meeting.status },
+    after: { status: 'cancelled' },
+  })
   await announceMeeting(tx, 'meeting.cancelled', meeting, { at: by.now })
   const [pending] = await tx
     .select({ id: recordings.id })
@@ -184,13 +197,25 @@ export async function noteMeetingEvent(
     .values({ organizationId: meeting.organizationId, meetingId: meeting.id, actor, kind, detail })
 }
 
+/** What somebody did to a meeting, for the audit log. */
+export function auditMeeting(
+  tx: Queryable,
+  meeting: { id: string; organizationId: string },
+  actor: Actor,
+  action: string,
+  facts: Pick<AuditNote, 'before' | 'after' | 'detail'> = {},
+): Promise<void> {
+  const { organizationId, id } = meeting
+  return noteAudit(tx, { organizationId, actor, action, subject: `meeting:${id}`, ...facts })
+}
+
 async function invite(
   tx: Transaction,
   meeting: { id: string; organizationId: string },
   invited: Invited[],
-): Promise<void> {
-  if (invited.length === 0) return
-  await tx
+): Promise<ParticipantRow[]> {
+  if (invited.length === 0) return []
+  return tx
     .insert(participants)
     .values(
       invited.map(person => ({
@@ -204,4 +229,5 @@ async function invite(
       target: [participants.meetingId, participants.email],
       set: { name: sql`excluded.name`, role: sql`excluded.role`, removedAt: null },
     })
+    .returning()
 }

@@ -1,7 +1,9 @@
 import { randomUUID } from 'node:crypto'
 import { and, asc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
+import { noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Ending } from './endings.ts'
+import { mailAdministrators } from './mails.ts'
 import { attempts, meetingEvents, meetings, presences, recordings, segments } from './schema.ts'
 import { canMoveRecording, RECORDING_STATUSES, type RecordingStatus } from './states.ts'
 import { announceMeeting, announceParticipant, announceRecording } from './webhooks.ts'
@@ -49,7 +51,22 @@ export async function moveRecording(
     detail: facts.detail ?? {},
   })
   await announceRecording(tx, moved, new Date())
+  await mailRecording(tx, moved)
+  await noteAudit(tx, {
+    organizationId: moved.organizationId,
+    actor: facts.actor,
+    action: `recording.${to}`,
+    subject: `recording:${recordingId}`,
+    detail: { meetingId: moved.meetingId, ...(facts.ending ? { ending: facts.ending } : {}) },
+  })
   return moved
+}
+
+async function mailRecording(tx: Transaction, recording: Recording): Promise<void> {
+  const { id, organizationId, meetingId, status, revision } = recording
+  if (status !== 'available' && status !== 'partial' && status !== 'failed') return
+  const kind = status === 'failed' ? 'recording.failed' : 'recording.available'
+  await mailAdministrators(tx, { organizationId, meetingId, kind, onceKey: `${kind}:${id}:${revision}` })
 }
 
 /** A recording with its meeting, or undefined. */

@@ -1,4 +1,5 @@
 import { and, asc, count, eq, sql } from 'drizzle-orm'
+import { noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import { organizations, type SealedSecret, webhookDeliveries, webhookEndpoints } from './schema.ts'
 import { emitEvent, type WebhookEventType } from './webhooks.ts'
@@ -121,6 +122,13 @@ export async function disableEndpoint(
     .set({ status: 'failed', nextAttemptAt: null, claim: null, claimedUntil: null, finishedAt: now })
     .where(and(eq(webhookDeliveries.endpointId, endpoint.id), eq(webhookDeliveries.status, 'pending')))
   if (reason !== 'by_request') {
+    await noteAudit(tx, {
+      organizationId: endpoint.organizationId,
+      actor: 'job:webhooks',
+      action: 'webhook.disabled',
+      subject: `webhook:${endpoint.id}`,
+      detail: { reason },
+    })
     const { id, url, failingSince } = disabled
     const webhook = { id, url, reason, failingSince: failingSince?.toISOString() ?? null }
     await emitEvent(tx, {

@@ -1,6 +1,7 @@
 import { eq } from 'drizzle-orm'
 import type { Config } from '../config.ts'
 import { type Attempt, closeAttempt, listAttempts, lockRecording } from '../db/attempts.ts'
+import { noteAudit } from '../db/audit-notes.ts'
 import type { Transaction } from '../db/connect.ts'
 import type { Ending } from '../db/endings.ts'
 import { endMeeting, findRecording, hasMedia, type Meeting, moveRecording } from '../db/recordings.ts'
@@ -42,6 +43,14 @@ export async function concludeAttempt(
   const mine = all.find(({ id }) => id === attempt.id)
   const living = all.filter(({ endedAt }) => endedAt === null)
   const actor = `recorder:${attempt.recorder}`
+  if (facts.ending === 'removed_from_call')
+    await noteAudit(tx, {
+      organizationId: recording.organizationId,
+      actor,
+      action: 'bot.removed_from_call',
+      subject: `recording:${recording.id}`,
+      detail: { meetingId: recording.meetingId, attempt: mine?.number ?? null, at: facts.at },
+    })
   if (!mine) return { kind: 'lost' }
   if (recording.status === 'recording' && !living.some(other => other.admittedAt)) {
     await moveRecording(tx, recording.id, 'interrupted', { actor, ending: facts.ending })

@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { systemClock, within } from '../clock.ts'
 import { type Config, readConfig, SettingsRefused } from '../config.ts'
+import { startAuditChaining } from '../db/audit-notes.ts'
 import { migrateDatabase, openDatabase } from '../db/connect.ts'
 import { type DatabaseClock, openDatabaseClock } from '../db/database-clock.ts'
 import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
@@ -36,6 +37,7 @@ async function main(config: Config): Promise<void> {
   const google = createGoogle(config.google, { log, clock: systemClock })
   const clock = await openDatabaseClock(database.db)
   const deps = { config, db: database.db, databaseUrl, jobs, store, google, clock, log, name }
+  const chaining = startAuditChaining({ db: database.db, log })
   const stopping = new AbortController()
   const draining = new AbortController()
   const untilStop = new Promise<string>(resolve => {
@@ -82,6 +84,7 @@ async function main(config: Config): Promise<void> {
   stopping.abort('recorder_stopped')
   await watching
   await jobs.close(STOP_LIMIT_MS)
+  await chaining.close()
   log.info({}, 'recorder stopped')
 }
 

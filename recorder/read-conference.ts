@@ -112,10 +112,10 @@ export async function readConference(
     }
     const detail = tellCoverage(told, recording)
     const isLow = coverage.percent !== null && coverage.percent < config.coverage.alertPercent
-    const alert =
-      decided && isLow && (await raiseCoverageAlert(tx, of, { actor: ACTOR, at: new Date(now), detail }))
+    const { alertPercent: thresholdPercent } = config.coverage
+    const raised = { actor: ACTOR, at: new Date(now), detail: { ...detail, thresholdPercent } }
+    const alert = decided && isLow && (await raiseCoverageAlert(tx, of, raised))
     if (alert) {
-      const { alertPercent: thresholdPercent } = config.coverage
       await announceCoverageAlert(tx, recording, { coverage: told, thresholdPercent, at: new Date(now) })
       log.error(
         { meeting: meeting.id, ...detail },

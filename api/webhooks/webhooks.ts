@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Clock } from '../../clock.ts'
+import { type AuditNote, noteAudit } from '../../db/audit-notes.ts'
+import { fingerprint } from '../../db/changed-fields.ts'
 import type { Queryable, Transaction } from '../../db/connect.ts'
 import type { TenantDatabase } from '../../db/tenant.ts'
 import { deliverAgain, findDelivery } from '../../db/webhook-deliveries.ts'
@@ -31,6 +33,32 @@ export interface WebhookDeps {
 
 const HOUR_MS = 3_600_000
 
+/** An endpoint as the audit log keeps it: its secrets not at all, and its address without what may be a secret in it. */
+function webhookFacts({ url, description, eventTypes, status }: EndpointRow): Record<string, unknown> {
+  return {
+    url: { origin: new URL(url).origin, ...fingerprint(url) },
+    description: fingerprint(description),
+    events: eventTypes,
+    status,
+  }
+}
+
+function audit(
+  tx: Transaction,
+  { organizationId, actor }: Caller,
+  verb: string,
+  webhookId: string,
+  facts: Pick<AuditNote, 'before' | 'after' | 'detail'> = {},
+): Promise<void> {
+  return noteAudit(tx, {
+    organizationId,
+    actor,
+    action: `webhook.${verb}`,
+    subject: `webhook:${webhookId}`,
+    ...facts,
+  })
+}
+
 /** Makes an endpoint. @throws {Problem} `too_many_webhooks` */
 export async function createWebhook(
   { db, vault, clock }: WebhookDeps,
@@ -41,9 +69,12 @@ export async function createWebhook(
   const id = randomUUID()
   const { secret, secrets } = await firstSecret(vault, id, now)
   const { organizationId } = caller
-  const row = await asCaller(db, caller, tx =>
-    insertEndpoint(tx, { id, organizationId, url, description, eventTypes: events, secrets }),
-  )
+  const row = await asCaller(db, caller, async tx => {
+    const wish = { id, organizationId, url, description, eventTypes: events, secrets }
+    const inserted = await insertEndpoint(tx, wish)
+    if (inserted) await audit(tx, caller, 'created', id, { after: webhookFacts(inserted) })
+    return inserted
+  })
   if (!row)
     throw new Problem(
       'too_many_webhooks',
@@ -68,18 +99,23 @@ export async function updateWebhook(
   if (status === undefined && Object.keys(change).length === 0)
     throw new Problem('invalid_request', 'Name at least one field to change.')
   return asCaller(db, caller, async tx => {
-    let row = await locked(tx, caller.organizationId, id)
+    const before = await locked(tx, caller.organizationId, id)
+    let row = before
     if (Object.keys(change).length > 0) row = await changeEndpoint(tx, row, change, now)
     if (status === 'enabled') row = await enableEndpoint(tx, row, now)
     if (status === 'disabled') row = await disableEndpoint(tx, row, 'by_request', now)
+    await audit(tx, caller, 'changed', id, { before: webhookFacts(before), after: webhookFacts(row) })
     return webhookView(row, now)
   })
 }
 
 /** Removes an endpoint and its log. @throws {Problem} `webhook_not_found` */
 export async function removeWebhook(db: TenantDatabase, caller: Caller, id: string): Promise<void> {
-  const gone = await asCaller(db, caller, tx => deleteEndpoint(tx, caller.organizationId, id))
-  if (!gone) throw noSuchWebhook()
+  await asCaller(db, caller, async tx => {
+    const before = await locked(tx, caller.organizationId, id)
+    await deleteEndpoint(tx, caller.organizationId, id)
+    await audit(tx, caller, 'deleted', id, { before: webhookFacts(before) })
+  })
 }
 
 /** Gives an endpoint a new secret; the one before signs beside it for a while. @throws {Problem} `webhook_not_found` */
@@ -93,7 +129,9 @@ export async function rotateWebhookSecret(
   return asCaller(db, caller, async tx => {
     const row = await locked(tx, caller.organizationId, id)
     const { secret, secrets } = await rotateSecret(vault, row, overlapHours * HOUR_MS, now)
-    return { ...webhookView(await changeEndpoint(tx, row, { secrets }, now), now), secret }
+    const rotated = await changeEndpoint(tx, row, { secrets }, now)
+    await audit(tx, caller, 'secret_rotated', id, { detail: { overlapHours } })
+    return { ...webhookView(rotated, now), secret }
   })
 }
 
@@ -108,6 +146,7 @@ export async function testWebhook(
     const endpoint = await webhookOf(tx, organizationId, id)
     const deliveryId = await pingEndpoint(tx, endpoint, new Date(clock.now()))
     if (deliveryId === undefined) throw disabledWebhook()
+    await audit(tx, caller, 'tested', id, { detail: { deliveryId } })
     return deliveryOf(tx, { organizationId, endpointId: id }, deliveryId)
   })
 }
@@ -126,6 +165,7 @@ export async function redeliver(
     await deliveryOf(tx, of, deliveryId)
     if (endpoint.status === 'disabled') throw disabledWebhook()
     await deliverAgain(tx, deliveryId)
+    await audit(tx, caller, 'redelivered', id, { detail: { deliveryId } })
     return deliveryOf(tx, of, deliveryId)
   })
 }
