@@ -1,0 +1,45 @@
+import { Router } from 'express'
+import type { z } from 'zod'
+import type { Clock } from '../../clock.ts'
+import {
+  type CustomFieldSchemaRow,
+  keepCustomFieldSchema,
+  readCustomFieldSchema,
+} from '../../db/custom-fields.ts'
+import type { TenantDatabase } from '../../db/tenant.ts'
+import { asCaller, callerOf } from '../caller.ts'
+import { readBody, refusedBody } from '../read-input.ts'
+import { compileSchema } from './compile-schema.ts'
+import { customFieldsBodySchema, type customFieldsViewSchema } from './schema.ts'
+
+/** `/v1/organization/custom-fields`, behind the key check and the JSON parser. */
+export function customFieldsRoutes({ db, clock }: { db: TenantDatabase; clock: Clock }): Router {
+  const router = Router({ strict: false })
+  router
+    .route('/')
+    .get(async (_request, response) => {
+      const caller = callerOf(response)
+      response.json(view(await asCaller(db, caller, tx => readCustomFieldSchema(tx, caller.organizationId))))
+    })
+    .put(async (request, response) => {
+      const caller = callerOf(response)
+      const { schema } = readBody(customFieldsBodySchema, request.body)
+      const compiled = schema ? compileSchema(schema) : undefined
+      if (compiled && 'faults' in compiled) throw refusedBody(compiled.faults)
+      const by = { actor: caller.actor, now: new Date(clock.now()) }
+      const kept = await asCaller(db, caller, tx =>
+        keepCustomFieldSchema(tx, caller.organizationId, schema, by),
+      )
+      response.json(view(kept))
+    })
+  return router
+}
+
+function view(row: CustomFieldSchemaRow | undefined): z.output<typeof customFieldsViewSchema> {
+  return {
+    schema: row?.schema ?? null,
+    version: row?.version ?? null,
+    updatedAt: row?.updatedAt.toISOString() ?? null,
+    updatedBy: row?.updatedBy ?? null,
+  }
+}
