@@ -34,6 +34,8 @@ interface GoogleSignInDeps {
 
 const LIFE_SECONDS = 600
 const CALL_LIMIT_MS = 10_000
+// Tokens with invented key ids must not become requests to Google.
+const KEYS_READ_AGAIN_MS = 5000
 const DISCOVERY_LIFE_MS = 3_600_000
 const CLOCK_TOLERANCE_SECONDS = 60
 const SEALED_FOR = 'google-sign-in'
@@ -167,7 +169,10 @@ async function readDiscovery(issuerUrl: string): Promise<Discovered> {
   const parsed = discoverySchema.safeParse(answer.body)
   if (!answer.ok || !parsed.success || parsed.data.issuer !== issuerUrl)
     throw away(new Error(`${issuerUrl} does not describe itself as an OpenID issuer`))
-  const keys = createRemoteJWKSet(new URL(parsed.data.jwks_uri), { timeoutDuration: CALL_LIMIT_MS })
+  const keys = createRemoteJWKSet(new URL(parsed.data.jwks_uri), {
+    timeoutDuration: CALL_LIMIT_MS,
+    cooldownDuration: KEYS_READ_AGAIN_MS,
+  })
   return { ...parsed.data, keys }
 }
 
