@@ -1,10 +1,13 @@
 import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
+import { auditPaths } from './audit/openapi.ts'
 import { keyPaths } from './keys/openapi.ts'
 import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
 import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
+import { organizationPaths } from './organization/openapi.ts'
 import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
+import { retentionPaths } from './retention/openapi.ts'
 import { tokenPaths } from './tokens/openapi.ts'
 import {
   meetingListSchema,
@@ -137,6 +140,9 @@ export function openApiDocument() {
         },
       },
       ...webhookPaths(),
+      ...auditPaths(),
+      ...organizationPaths(),
+      ...retentionPaths(),
       ...keyPaths(),
       ...peoplePaths(),
       ...tokenPaths(),

@@ -23,6 +23,7 @@ interface Permission {
 const ADMIN = { admin: 'all' } as const
 const EVERY_ROLE = { admin: 'all', service: 'all', auditor: 'all', external: 'all' } as const
 const WHO_MAKES = { admin: 'all', service: 'all', external: 'own' } as const
+const WHO_AUDITS = { admin: 'all', auditor: 'all' } as const
 const WHO_READS = { admin: 'all', service: 'all', auditor: 'all', external: 'own' } as const
 
 /** By operation id. */
@@ -69,6 +70,22 @@ export const PERMISSIONS = {
   getUser: { route: 'GET /v1/users/{id}', scope: 'users:manage', roles: ADMIN },
   changeUser: { route: 'PATCH /v1/users/{id}', scope: 'users:manage', roles: ADMIN },
   createPasswordLink: { route: 'POST /v1/users/{id}/password-link', scope: 'users:manage', roles: ADMIN },
+  listAudit: { route: 'GET /v1/audit', scope: 'audit:read', roles: WHO_AUDITS },
+  exportAudit: { route: 'GET /v1/audit/export', scope: 'audit:read', roles: WHO_AUDITS },
+  getOrganization: { route: 'GET /v1/organization', scope: 'organization:manage', roles: ADMIN },
+  changeOrganization: { route: 'PATCH /v1/organization', scope: 'organization:manage', roles: ADMIN },
+  previewRetention: { route: 'GET /v1/retention', scope: 'organization:manage', roles: ADMIN },
+  getMeetingRetention: {
+    route: 'GET /v1/meetings/{id}/retention',
+    scope: 'organization:manage',
+    roles: ADMIN,
+  },
+  changeMeetingRetention: {
+    route: 'PATCH /v1/meetings/{id}/retention',
+    scope: 'organization:manage',
+    roles: ADMIN,
+  },
+  erasePerson: { route: 'POST /v1/erasures', scope: 'organization:manage', roles: ADMIN },
   getMe: { route: 'GET /v1/me', scope: null, roles: EVERY_ROLE },
   signIn: { route: 'POST /v1/auth/sign-in', scope: null, roles: 'everybody' },
   refreshSession: { route: 'POST /v1/auth/refresh', scope: null, roles: 'everybody' },

@@ -30,6 +30,7 @@ export const PROBLEMS = {
   method_not_allowed: [405, 'This address does not know the method'],
   external_id_taken: [409, 'The external id belongs to another meeting'],
   meeting_closed: [409, 'The meeting is over or cancelled'],
+  erasure_begun: [409, 'The meeting is being erased'],
   meeting_in_progress: [409, 'The meeting has begun'],
   key_not_in_force: [409, 'The API key is revoked or expired'],
   email_taken: [409, 'There is a user with this address'],

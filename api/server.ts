@@ -3,6 +3,7 @@ import helmet from 'helmet'
 import type { Database } from '../db/connect.ts'
 import { tenantDatabase } from '../db/tenant.ts'
 import type { Log } from '../log.ts'
+import { auditRoutes } from './audit/routes.ts'
 import { authenticate, authorize, findOperation } from './authenticate.ts'
 import { allowOrigins } from './cors.ts'
 import { docsRoutes } from './docs.ts'
@@ -11,11 +12,13 @@ import { keysRoutes } from './keys/routes.ts'
 import { limitAddresses, limitCallers } from './limits.ts'
 import { meetingsRoutes, type RouteDeps } from './meetings.routes.ts'
 import { metricsRoutes } from './metrics.ts'
+import { organizationRoutes } from './organization/routes.ts'
 import { googleRoutes } from './people/google-routes.ts'
 import type { GoogleSignIn } from './people/google-sign-in.ts'
 import { authRoutes, meRoutes, usersRoutes } from './people/routes.ts'
 import { Problem, problemDocument } from './problem.ts'
 import { recordRequests } from './request-record.ts'
+import { retentionRoutes } from './retention/routes.ts'
 import { toProblem } from './to-problem.ts'
 import type { AccessTokens } from './tokens/access-tokens.ts'
 import { jwksRoutes } from './tokens/jwks.ts'
@@ -82,6 +85,9 @@ export function createServer(
   app.use('/v1/oauth', oauthRoutes(deps))
   app.use('/v1', onlyJson, express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }))
   app.use('/v1/meetings', meetingsRoutes(deps))
+  app.use('/v1/audit', auditRoutes(deps))
+  app.use('/v1/organization', organizationRoutes(deps))
+  app.use('/v1', retentionRoutes(deps))
   app.use('/v1/auth/google', googleRoutes(deps))
   app.use('/v1/auth', authRoutes(deps))
   app.use('/v1/me', meRoutes())

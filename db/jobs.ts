@@ -25,6 +25,8 @@ export interface Jobs {
   'import-native': { recordingId: string; look?: number }
   /** Looks for meetings past their time with no outcome. Scheduled, no payload. */
   sweep: Record<string, never>
+  /** Erases what is older than it is kept. Scheduled, no payload. */
+  retention: Record<string, never>
 }
 export type JobName = keyof Jobs
 
@@ -83,6 +85,13 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     expireInSeconds: 12 * 3600,
   },
   sweep: { policy: 'exclusive', retryLimit: 0, expireInSeconds: 120 },
+  retention: {
+    policy: 'exclusive',
+    retryLimit: 3,
+    retryDelay: 900,
+    heartbeatSeconds: 60,
+    expireInSeconds: 6 * 3600,
+  },
 }
 
 export interface OpenJobs extends AsyncDisposable {
@@ -112,7 +121,7 @@ export interface OpenJobs extends AsyncDisposable {
   /** Takes no more jobs of this name; those being worked on go on. */
   stopTaking(name: JobName): Promise<void>
   /** Runs a job by the clock (cron, UTC). */
-  schedule(name: 'sweep', cron: string): Promise<void>
+  schedule(name: 'sweep' | 'retention', cron: string): Promise<void>
   /** Waits up to `graceMs` for jobs being worked on, then leaves them to others. */
   close(graceMs?: number): Promise<void>
 }

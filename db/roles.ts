@@ -10,5 +10,7 @@ export const SCOPES = [
   'webhooks:manage',
   'keys:manage',
   'users:manage',
+  'organization:manage',
+  'audit:read',
 ] as const
 export type Scope = (typeof SCOPES)[number]

@@ -10,6 +10,7 @@ import { type CallSettings, createCalls } from './call.ts'
 import { createRecords, type Records } from './conference-records.ts'
 import { createDrive, type Drive } from './drive.ts'
 import { createDriveDownloads, type DriveDownloads } from './drive-download.ts'
+import { createDriveRemoval, type DriveRemoval } from './drive-remove.ts'
 import { createSpaces, type Spaces } from './meet-spaces.ts'
 import { createEventSubscriptions, type EventSubscriptions } from './workspace-events.ts'
 
@@ -23,6 +24,7 @@ export interface Google {
   drive: Drive
   records: Records
   downloads: DriveDownloads
+  driveRemoval: DriveRemoval
   subscriptions: EventSubscriptions
 }
 
@@ -45,6 +47,7 @@ export function createGoogle(settings: GoogleSettings, deps: { log: Log; clock: 
     drive: createDrive({ call, settings, log, clock }),
     records: createRecords({ call }),
     downloads: createDriveDownloads({ call }),
+    driveRemoval: createDriveRemoval({ call }),
     subscriptions: createEventSubscriptions({ call }),
   }
 }

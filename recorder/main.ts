@@ -15,6 +15,7 @@ import { copyToDrive } from './copy-to-drive.ts'
 import { finishRecording } from './finish-recording.ts'
 import { importNative } from './import-native.ts'
 import { readConference } from './read-conference.ts'
+import { applyRetention } from './retention.ts'
 import { takeLeftovers } from './spool/leftovers.ts'
 import { sweep } from './sweep.ts'
 import { createVisits, type Visits } from './visits.ts'
@@ -24,6 +25,8 @@ const POLL_MS = 500
 const STOP_LIMIT_MS = 900_000
 const LEFTOVERS_EVERY_MS = 5_000
 const MEASURE_EVERY_MS = 60_000
+/** UTC: at night in America. */
+const RETENTION_CRON = '23 7 * * *'
 
 async function main(config: Config): Promise<void> {
   const name = `${config.recorder.host}:${process.pid}`
@@ -73,6 +76,11 @@ async function main(config: Config): Promise<void> {
   })
   await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, () => sweep(deps))
   await jobs.schedule('sweep', '* * * * *')
+  const { driveRemoval } = google
+  await jobs.work('retention', { atOnce: 1, pollMs: 30_000 }, async (_payload, job) => {
+    await applyRetention({ ...deps, driveRemoval }, AbortSignal.any([stopping.signal, job.signal]))
+  })
+  await jobs.schedule('retention', RETENTION_CRON)
   process.stdout.write(`Testigo's recorder ${name} is ready, ${config.recorder.slots} at once\n`)
 
   const signal = await untilStop
