@@ -127,7 +127,7 @@ export async function callApi(
     signal: AbortSignal.timeout(30_000),
   })
   const answer = await response.text()
-  const isJson = /json/.test(response.headers.get('content-type') ?? '')
+  const isJson = /[/+]json/.test(response.headers.get('content-type') ?? '')
   return { status: response.status, headers: response.headers, body: isJson ? JSON.parse(answer) : answer }
 }
 

@@ -1,0 +1,244 @@
+import { randomUUID } from 'node:crypto'
+import { eq, sql } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { withoutPerson } from '../../db/erase-person.ts'
+import {
+  attempts,
+  mails,
+  meetingEvents,
+  meetings,
+  participants,
+  presences,
+  recordings,
+  webhookEvents,
+} from '../../db/schema.ts'
+import type { GoogleSandbox } from '../../sandbox/google/server.ts'
+import { openGoogle } from '../../sandbox/google/test-google.ts'
+import { callApi, newMeeting, openTestApi, type TestApi } from '../test-api.ts'
+
+let google: GoogleSandbox
+let api: TestApi
+beforeAll(async () => {
+  google = await openGoogle({})
+  api = await openTestApi(google)
+})
+afterAll(async () => {
+  await api?.close()
+  await google?.stop()
+})
+
+const DAY_MS = 86_400_000
+
+/** A meeting that was over some days ago, with a finished recording. */
+async function overFor(days: number, changes: Partial<typeof meetings.$inferInsert> = {}, body = {}) {
+  const { id } = (await api.call('POST', '/v1/meetings', { body: newMeeting(body) })).body
+  const endsAt = new Date(Date.now() - days * DAY_MS)
+  await api.db
+    .update(meetings)
+    .set({ startsAt: new Date(endsAt.getTime() - 3_600_000), endsAt, status: 'ended', ...changes })
+    .where(eq(meetings.id, id))
+  await api.db
+    .update(recordings)
+    .set({ status: 'available', sizeBytes: 1000 })
+    .where(eq(recordings.meetingId, id))
+  return id as string
+}
+const patch = (id: string, body: unknown) => api.call('PATCH', `/v1/meetings/${id}/retention`, { body })
+const preview = async (query = '') => {
+  const answer = await api.call('GET', `/v1/retention${query}`)
+  expect(answer.status, JSON.stringify(answer.body)).toBe(200)
+  return answer.body
+}
+const previewed = async (query = ''): Promise<string[]> =>
+  (await preview(query)).items.map((item: { meetingId: string }) => item.meetingId)
+
+describe('retention', () => {
+  test('keeps everything for ever until somebody sets it', async () => {
+    const id = await overFor(4000)
+    expect(await previewed()).toEqual([])
+    expect((await api.call('GET', `/v1/meetings/${id}/retention`)).body).toMatchObject({
+      retentionDays: null,
+      legalHold: false,
+      keptUntil: null,
+      erasedAt: null,
+    })
+  })
+
+  test('shows what a setting would erase before it is made', async () => {
+    const old = await overFor(100)
+    const young = await overFor(10)
+    const due = await previewed('?retentionDays=30&limit=200')
+    expect(due).toContain(old)
+    expect(due).not.toContain(young)
+    const later = new Date(Date.now() + 25 * DAY_MS).toISOString()
+    expect(await previewed(`?retentionDays=30&limit=200&at=${later}`)).toContain(young)
+    expect(await previewed()).toEqual([])
+    const [first, second] = (await preview('?retentionDays=1&limit=1')).items
+    expect(second).toBeUndefined()
+    const { nextCursor } = await preview('?retentionDays=1&limit=1')
+    expect((await preview(`?retentionDays=1&limit=1&cursor=${nextCursor}`)).items[0].meetingId).not.toBe(
+      first.meetingId,
+    )
+  })
+
+  test("of a meeting goes before the organisation's, and a legal hold before both", async () => {
+    const id = await overFor(100)
+    const set = await patch(id, { retentionDays: 50 })
+    expect(set.body).toMatchObject({
+      retentionDays: 50,
+      keptUntil: expect.stringMatching(/Z$/),
+      legalHold: false,
+    })
+    expect((await preview()).items).toEqual([
+      expect.objectContaining({ meetingId: id, retentionDays: 50, setBy: 'meeting', sizeBytes: 1000 }),
+    ])
+    const held = await patch(id, { legalHold: true, legalHoldReason: 'Proceso 114' })
+    expect(held.body).toMatchObject({ legalHold: true, legalHoldReason: 'Proceso 114' })
+    expect(await preview()).toMatchObject({ items: [], held: 1 })
+    const { items } = (await api.call('GET', `/v1/audit?subject=meeting:${id}&limit=1`)).body
+    expect(items[0]).toMatchObject({
+      action: 'meeting.retention_changed',
+      detail: { before: { legalHold: false }, after: { legalHold: true } },
+    })
+    expect((await patch(id, { legalHold: false })).body.legalHoldReason).toBeNull()
+    expect(await previewed()).toEqual([id])
+    await patch(id, { retentionDays: null })
+  })
+
+  test('can no longer be changed once erasing has begun', async () => {
+    const id = await overFor(100, { erasingSince: new Date() })
+    const answer = await patch(id, { legalHold: true })
+    expect([answer.status, answer.body.code]).toEqual([409, 'erasure_begun'])
+  })
+
+  test('is for administrators, of their own organisation', async () => {
+    const id = await overFor(1)
+    const foreign = await api.keyOf('Hospital del Valle')
+    for (const [method, body] of [['GET'], ['PATCH', { legalHold: true }]] as const)
+      expect(
+        (await callApi(api.url, method, `/v1/meetings/${id}/retention`, { key: foreign, body })).status,
+      ).toBe(404)
+    const service = await api.keyOf('Clínica Andina', 'service')
+    expect((await callApi(api.url, 'GET', '/v1/retention', { key: service })).status).toBe(403)
+    expect((await patch(id, {})).body.code).toBe('invalid_request')
+    expect((await patch(id, { retentionDays: 0 })).body.code).toBe('invalid_field')
+  })
+})
+
+describe('the erasure of a person', () => {
+  const EMAIL = 'paciente@correo.example'
+  const people = [
+    { email: EMAIL, name: 'Rosa "La Doctora" Núñez', role: 'host' },
+    { email: 'otro@correo.example', name: 'Otro' },
+  ]
+  const erase = (body: unknown) => api.call('POST', '/v1/erasures', { body })
+
+  test('takes address and names out of everything that is over, and lists what it leaves', async () => {
+    await api.call('POST', '/v1/webhooks', { body: { url: 'https://127.0.0.1:9/hook' } })
+    const over = await overFor(5, {}, { participants: people })
+    const held = await overFor(5, { legalHold: true }, { participants: people })
+    const upcoming = (await api.call('POST', '/v1/meetings', { body: newMeeting({ participants: people }) }))
+      .body.id
+    const [meeting] = await api.db.select().from(meetings).where(eq(meetings.id, over))
+    const [recording] = await api.db.select().from(recordings).where(eq(recordings.meetingId, over))
+    const of = { organizationId: meeting?.organizationId ?? '', meetingId: over }
+    const attemptId = randomUUID()
+    await api.db.insert(attempts).values({
+      id: attemptId,
+      organizationId: of.organizationId,
+      recordingId: recording?.id ?? '',
+      number: 1,
+      recorder: 'h:1',
+    })
+    const stay = (name: string) => ({
+      id: randomUUID(),
+      ...of,
+      attemptId,
+      personKey: name,
+      name,
+      joinedAt: new Date(),
+    })
+    await api.db.insert(presences).values([stay('ROSA "La Doctora" Núñez'), stay('Rosita'), stay('Otro')])
+    await api.db
+      .insert(meetingEvents)
+      .values({ ...of, actor: 'x', kind: 'x', detail: { who: EMAIL.toUpperCase(), note: `de ${EMAIL}.` } })
+    await api.db.insert(webhookEvents).values({
+      ...of,
+      id: `evt_${randomUUID()}`,
+      type: 'participant.joined',
+      version: 1,
+      occurredAt: new Date(),
+      payload: { participant: { id: 'p', name: 'Rosa "La Doctora" Núñez' }, others: ['Otro'] },
+    })
+    await api.db.insert(mails).values({
+      ...of,
+      id: randomUUID(),
+      kind: 'meeting.alarm',
+      recipient: EMAIL,
+      language: 'es',
+      onceKey: 'x',
+    })
+
+    const answer = await erase({ email: 'Paciente@Correo.example', names: ['Rosita'] })
+    expect(answer.status).toBe(201)
+    expect(answer.body).toMatchObject({
+      pseudonym: expect.stringMatching(/^erased-[0-9a-f]{8}@erased\.invalid$/),
+      participants: 1,
+      presences: 2,
+      meetingEvents: 1,
+      webhookEvents: 1,
+      mails: 1,
+      recordings: [{ meetingId: over, recordingId: recording?.id, status: 'available' }],
+      held: [held],
+      upcoming: [upcoming],
+      userId: null,
+    })
+    const rest = await api.db.execute<{ text: string }>(sql`
+      select coalesce(string_agg(t.text, ' '), '') as text from (
+        select row_to_json(p)::text as text from participants p where meeting_id = ${over}
+        union all select row_to_json(p)::text from presences p where meeting_id = ${over}
+        union all select row_to_json(p)::text from meeting_events p where meeting_id = ${over}
+        union all select row_to_json(p)::text from webhook_events p where meeting_id = ${over}
+        union all select row_to_json(p)::text from mails p where meeting_id = ${over}) t`)
+    expect(rest[0]?.text).not.toMatch(/paciente@|Rosa|Rosita/i)
+    expect(rest[0]?.text).toContain('Otro')
+    const kept = (await api.call('GET', `/v1/meetings/${held}/participants`)).body.invited
+    expect(kept.map((person: { email: string }) => person.email)).toContain(EMAIL)
+    const { items } = (await api.call('GET', '/v1/audit?action=person.erased')).body
+    expect(items).toHaveLength(1)
+    expect(items[0]).toMatchObject({
+      subject: `erasure:${answer.body.id}`,
+      detail: { participants: 1, meetingIds: [over], held: [held], upcoming: [upcoming] },
+    })
+    expect(JSON.stringify((await api.call('GET', '/v1/audit?limit=500')).body)).not.toMatch(/paciente@|Rosa/i)
+
+    const again = await erase({ email: EMAIL })
+    expect(again.body).toMatchObject({ participants: 0, recordings: [], held: [held], upcoming: [upcoming] })
+  })
+
+  test('does not reach into another organisation', async () => {
+    const theirs = await api.keyOf('Hospital del Valle')
+    const meeting = await callApi(api.url, 'POST', '/v1/meetings', {
+      key: theirs,
+      body: newMeeting({ participants: people }),
+    })
+    await api.db.update(meetings).set({ status: 'ended' }).where(eq(meetings.id, meeting.body.id))
+    await erase({ email: EMAIL })
+    const kept = await api.db.select().from(participants).where(eq(participants.meetingId, meeting.body.id))
+    expect(kept.map(row => row.email)).toContain(EMAIL)
+  })
+
+  test('finds the address whole, wherever it stands', () => {
+    const person = { email: 'a.b@c.example', names: ['ana'], pseudonym: 'p' }
+    expect(
+      withoutPerson(
+        {
+          'a.b@c.example': ['A.B@c.example', 'xa.b@c.example', 'a.b@c.examples', '<a.b@c.example>'],
+          n: ' Ana ',
+          m: 'Anabel',
+        },
+        person,
+      ),
+    ).toEqual({ 'a.b@c.example': ['p', 'xa.b@c.example', 'a.b@c.examples', '<p>'], n: null, m: 'Anabel' })
+  })
+})
