@@ -3,6 +3,7 @@ import { createDocument } from 'zod-openapi'
 import { keyPaths } from './keys/openapi.ts'
 import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
 import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
+import { withPermissions } from './openapi-permissions.ts'
 import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
 import { tokenPaths } from './tokens/openapi.ts'
@@ -31,6 +32,10 @@ const path = z.object({ id: z.uuid().meta({ description: "The meeting's id" }) }
 
 /** The OpenAPI 3.1 document, made from the very schemas that read requests and write answers. */
 export function openApiDocument() {
+  return withPermissions(describeApi())
+}
+
+function describeApi() {
   return createDocument({
     openapi: '3.1.0',
     info: {
