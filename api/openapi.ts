@@ -1,11 +1,18 @@
 import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
+import { customFieldsPaths } from './custom-fields/openapi.ts'
 import { keyPaths } from './keys/openapi.ts'
-import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
+import {
+  listQuerySchema,
+  meetingChangeSchema,
+  newMeetingSchema,
+  scopeQuerySchema,
+} from './meetings.schema.ts'
 import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
 import { withPermissions } from './openapi-permissions.ts'
 import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
+import { seriesPaths } from './series/openapi.ts'
 import { tokenPaths } from './tokens/openapi.ts'
 import {
   meetingListSchema,
@@ -25,6 +32,10 @@ const OF_BODY: ProblemCode[] = [
   'bad_email',
   'duplicate_participant',
   'too_many_participants',
+  'custom_fields_too_large',
+  'custom_fields_too_complex',
+  'bad_reminder',
+  'bad_recurrence',
 ]
 const OF_GOOGLE: ProblemCode[] = ['google_refused', 'google_unavailable']
 
@@ -76,7 +87,7 @@ function describeApi() {
               ...json('The meeting, with its link', meetingViewSchema),
               headers: z.object({ Location: z.string() }),
             },
-            ...refusals(...OF_BODY, 'custom_fields_too_large', 'external_id_taken', ...OF_GOOGLE),
+            ...refusals(...OF_BODY, 'external_id_taken', ...OF_GOOGLE),
           },
         },
         get: {
@@ -99,12 +110,16 @@ function describeApi() {
         patch: {
           operationId: 'changeMeeting',
           summary: 'Change a meeting; its event and its bot follow',
-          requestParams: { path },
+          description:
+            'Of a series it changes this meeting, or with ?scope= many. Where earlier meetings stay as they are, the later ones become a series of their own, with a link of its own; meetings keep their ids. What has begun does not change, nor do fields that were changed for one meeting alone.',
+          requestParams: { path, query: scopeQuerySchema },
           requestBody: { required: true, content: { 'application/json': { schema: meetingChangeSchema } } },
           responses: {
             200: json('The meeting as it is now', meetingViewSchema),
             ...refusals(
               ...OF_BODY,
+              'invalid_query',
+              'not_in_series',
               'meeting_not_found',
               'meeting_closed',
               'meeting_in_progress',
@@ -115,10 +130,16 @@ function describeApi() {
         delete: {
           operationId: 'cancelMeeting',
           summary: 'Cancel a meeting: people are told, no bot comes, a bot in the call leaves',
-          requestParams: { path },
+          requestParams: { path, query: scopeQuerySchema },
           responses: {
             204: { description: 'Cancelled, now or before' },
-            ...refusals('meeting_not_found', 'meeting_closed'),
+            ...refusals(
+              'invalid_query',
+              'not_in_series',
+              'meeting_not_found',
+              'meeting_closed',
+              'meeting_in_progress',
+            ),
           },
         },
       },
@@ -141,6 +162,8 @@ function describeApi() {
           responses: { 200: json('The recording', recordingViewSchema), ...refusals('meeting_not_found') },
         },
       },
+      ...seriesPaths(),
+      ...customFieldsPaths(),
       ...webhookPaths(),
       ...keyPaths(),
       ...peoplePaths(),

@@ -10,5 +10,6 @@ export const SCOPES = [
   'webhooks:manage',
   'keys:manage',
   'users:manage',
+  'organization:manage',
 ] as const
 export type Scope = (typeof SCOPES)[number]
