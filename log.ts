@@ -25,6 +25,12 @@ const SECRET_KEYS = [
   'key_hash',
   'secretAccessKey',
   'password',
+  'passwordHash',
+  'refreshToken',
+  'refresh_token',
+  'clientSecret',
+  'client_secret',
+  'sealedPrivate',
   'sessionUri',
   'driveSessionUri',
   'signedUrl',
@@ -32,7 +38,24 @@ const SECRET_KEYS = [
   'databaseUrl',
   'DATABASE_URL',
   'cookie',
+  'set-cookie',
 ]
+/**
+ * An error as it is logged. Where a query failed, without its parameters: hashes of passwords and keys, people's
+ * addresses. drizzle writes them into the message, and so into the stack.
+ */
+export function loggedError(error: Error): object {
+  const written = pino.stdSerializers.err(error)
+  let { message, stack } = written
+  for (let at: unknown = error; at instanceof Error; at = at.cause) {
+    const { params } = at as { params?: unknown }
+    if (!Array.isArray(params) || params.length === 0) continue
+    message = message.replaceAll(`params: ${params}`, 'params: [removed]')
+    stack = stack?.replaceAll(`params: ${params}`, 'params: [removed]')
+  }
+  return { ...written, message, stack, params: undefined, cause: undefined }
+}
+
 const redactedPaths = SECRET_KEYS.flatMap(key => [key, `*.${key}`, `*.*.${key}`])
 
 /**
@@ -46,7 +69,7 @@ export function createLog(level: LogLevel, fields: object = {}): Log {
       base: { ...fields },
       timestamp: pino.stdTimeFunctions.isoTime,
       formatters: { level: label => ({ level: label }) },
-      serializers: { error: pino.stdSerializers.err },
+      serializers: { error: loggedError },
       redact: { paths: redactedPaths, censor: '[removed]' },
     },
     pino.destination({ dest: 2, sync: true }),

@@ -4,7 +4,12 @@ import { listAttempts, listMeetings, listPresences, showMeeting, showRecording }
 import { listInvited } from '../db/meetings.ts'
 import { asCaller, callerOf } from './caller.ts'
 import { readCursor, writeCursor } from './cursor.ts'
-import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
+import {
+  listQuerySchema,
+  meetingChangeSchema,
+  newMeetingSchema,
+  scopeQuerySchema,
+} from './meetings.schema.ts'
 import {
   createMeeting,
   type MeetingDeps,
@@ -62,10 +67,13 @@ export function meetingsRoutes(deps: RouteDeps): Router {
       const caller = callerOf(response)
       // An unknown meeting is said so before anything about the body.
       await asCaller(db, caller, tx => viewOf(tx, caller.organizationId, id))
-      response.json(await updateMeeting(deps, caller, id, readBody(meetingChangeSchema, request.body)))
+      const { scope } = readQuery(scopeQuerySchema, request.query)
+      const body = readBody(meetingChangeSchema, request.body)
+      response.json(await updateMeeting(deps, caller, id, body, scope))
     })
     .delete(async (request, response) => {
-      await withdrawMeeting(deps, callerOf(response), meetingIdOf(request))
+      const { scope } = readQuery(scopeQuerySchema, request.query)
+      await withdrawMeeting(deps, callerOf(response), meetingIdOf(request), scope)
       response.status(204).end()
     })
 

@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { MOST_REMINDERS, REMINDER_CHANNELS, REMINDER_UNITS, reminderFaults } from '../calendar/reminders.ts'
 import { MEETING_STATUSES } from '../db/states.ts'
 import { hasPlainText, isPlainData } from './plain-data.ts'
 import type { ProblemCode } from './problem.ts'
@@ -115,6 +116,44 @@ const patience = z
   })
   .meta({ id: 'Patience', description: 'Limits of this meeting where they differ from the settings' })
 
+const REMINDER_FAULTS = {
+  bad_amount: 'must be a whole number from 0',
+  too_early: 'must be at most 4 weeks before',
+  too_many: `must be at most ${MOST_REMINDERS}`,
+  twice: 'stands there twice',
+} as const
+
+const reminders = z
+  .array(
+    z
+      .strictObject({
+        channel: z.enum(REMINDER_CHANNELS).meta({ description: 'A mail, or a note of the calendar' }),
+        amount: z.int().min(0),
+        unit: z.enum(REMINDER_UNITS),
+      })
+      .meta({ id: 'Reminder', description: 'So long before the start; days and weeks keep the time of day' }),
+  )
+  .superRefine((rules, context) => {
+    for (const { index, code } of reminderFaults(rules))
+      context.addIssue({
+        code: 'custom',
+        path: [index],
+        message: REMINDER_FAULTS[code],
+        params: { code: 'bad_reminder' satisfies ProblemCode },
+      })
+  })
+  .meta({ example: [{ channel: 'email', amount: 1, unit: 'days' }] })
+
+const recurrence = z
+  .array(z.string().max(20_000))
+  .min(1)
+  .max(100)
+  .meta({
+    description:
+      'Lines of RFC 5545: one "RRULE:…" (daily, weekly, monthly, yearly) and any number of "EXDATE…:…"; the first meeting is the one of start and end, and the wall-clock time of timeZone is kept',
+    example: ['RRULE:FREQ=WEEKLY;BYDAY=MO;COUNT=10', 'EXDATE:20261221T150000Z'],
+  })
+
 export const newMeetingSchema = z
   .strictObject({
     topic: words(300),
@@ -132,6 +171,8 @@ export const newMeetingSchema = z
       .nullish()
       .meta({ description: 'The object of your system that the meeting is about' }),
     customFields: customFields.nullish(),
+    reminders: reminders.default([]),
+    recurrence: recurrence.optional(),
     patience: patience.nullish(),
     redundancy: z
       .union([z.literal(1), z.literal(2)])
@@ -151,11 +192,21 @@ export const meetingChangeSchema = z
     end: dateTime.optional(),
     timeZone: timeZone.optional(),
     participants: participants.optional().meta({ description: 'The whole new list' }),
+    customFields: customFields.nullable().optional(),
+    reminders: reminders.optional().meta({ description: 'The whole new list' }),
+    recurrence: recurrence.optional().meta({ description: 'Another rule, with the scope following or all' }),
   })
   .meta({
     id: 'MeetingChange',
     example: { topic: 'Comité extraordinario', end: '2026-11-23T11:30:00-05:00' },
   })
+
+export const scopeQuerySchema = z.strictObject({
+  scope: z.enum(['one', 'following', 'all']).default('one').meta({
+    description:
+      'Of a meeting of a series: it alone, it and all that follow, or all of them that have not begun yet',
+  }),
+})
 
 const statusList = z
   .string()
@@ -168,12 +219,14 @@ export const listQuerySchema = z.strictObject({
   from: dateTime.optional().meta({ description: 'Only meetings that start then or later' }),
   to: dateTime.optional().meta({ description: 'Only meetings that start before' }),
   externalId: words(200).optional(),
+  series: z.uuid().optional().meta({ description: 'Only meetings of this series' }),
   participant: email.optional().meta({ description: 'Only meetings this address is invited to' }),
   limit: z.coerce.number().int().min(1).max(MOST_ITEMS).default(50),
   cursor: z.string().max(400).optional().meta({ description: '"nextCursor" of the page before' }),
 })
 
 export type NewMeetingBody = z.output<typeof newMeetingSchema>
+export type ChangeScope = z.output<typeof scopeQuerySchema>['scope']
 export type MeetingChangeBody = z.output<typeof meetingChangeSchema>
 
 // The case is put right; an older name of a zone stays as it was written.

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
+import type { Recurrence } from '../calendar/recurrence.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
@@ -14,14 +15,18 @@ import {
   type MeetingRow,
   type MeetingWish,
 } from '../db/meetings.ts'
+import { addException, lockSeries, noteOwnFields, type SeriesRow } from '../db/series.ts'
 import type { TenantDatabase } from '../db/tenant.ts'
 import { eventIdFor } from '../google/event-body.ts'
 import { asCaller, type Caller } from './caller.ts'
+import { customFieldFaults } from './custom-fields/check.ts'
 import { meetingTimeFaults } from './meeting-times.ts'
-import type { MeetingChangeBody, NewMeetingBody } from './meetings.schema.ts'
+import type { ChangeScope, MeetingChangeBody, NewMeetingBody } from './meetings.schema.ts'
 import { Problem } from './problem.ts'
 import { JOB_DELAY_MS, type Provisioning, type ProvisionOutcome } from './provisioning.ts'
 import { refusedBody } from './read-input.ts'
+import { cancelManyMeetings, changeManyMeetings, type Touched } from './series/change-series.ts'
+import { readRecurrence, writeNewSeries } from './series/create-series.ts'
 import type { MeetingView } from './views.schema.ts'
 import { meetingView } from './views.ts'
 
@@ -55,6 +60,8 @@ export async function createMeeting(
   const { organizationId, actor } = caller
   const now = clock.now()
   const faults = meetingTimeFaults(body, now)
+  const recurrence =
+    faults.length === 0 && body.recurrence ? readRecurrence(body.recurrence, body) : undefined
   if (body.redundancy === 2 && !deps.hasSecondBot)
     faults.push({
       path: 'redundancy',
@@ -64,7 +71,9 @@ export async function createMeeting(
   if (faults.length > 0) throw refusedBody(faults)
   const id = randomUUID()
   const wish = wishOf(body)
+  if (recurrence) return createSeries(deps, caller, wish, recurrence)
   const inserted = await asCaller(db, caller, async tx => {
+    await refuseBadCustomFields(tx, organizationId, wish.customFields)
     const { organizer } = deps
     const row = {
       ...wish,
@@ -93,16 +102,23 @@ export async function updateMeeting(
   caller: Caller,
   meetingId: string,
   body: MeetingChangeBody,
+  scope: ChangeScope = 'one',
 ): Promise<MeetingView> {
   const { db, jobs, clock } = deps
   const { organizationId, actor } = caller
   const now = clock.now()
   if (Object.values(body).every(value => value === undefined))
     throw new Problem('invalid_request', 'Name at least one field to change.')
-  await asCaller(db, caller, async tx => {
+  if (scope === 'one' && body.recurrence)
+    throw refusedBody([
+      { path: 'recurrence', code: 'invalid_field', message: 'needs the scope following or all' },
+    ])
+  const touched = await asCaller(db, caller, async tx => {
+    const series = scope === 'one' ? undefined : await lockedSeries(tx, organizationId, meetingId)
     const meeting = await locked(tx, organizationId, meetingId)
     refuseClosed(meeting)
-    const { start, end, participants, ...texts } = body
+    if (body.customFields !== undefined) await refuseBadCustomFields(tx, organizationId, body.customFields)
+    const { start, end, participants, recurrence, ...texts } = body
     if (meeting.status === 'in_progress' && start && start.getTime() !== meeting.startsAt.getTime())
       throw new Problem('meeting_in_progress', 'The call has begun: its start cannot be changed any more.', {
         meetingId,
@@ -114,10 +130,19 @@ export async function updateMeeting(
       ...given(texts),
       ...given({ startsAt: start, endsAt: end, participants: participants && invitedOf(participants) }),
     }
+    if (series && scope !== 'one') {
+      const { startsAt: _, endsAt: __, timeZone, ...fields } = change
+      const wish = { scope, start, end, timeZone, recurrence, fields }
+      const many = await changeManyMeetings({ tx, jobs, actor, now }, series, meeting, wish)
+      await sendJobs(jobs, tx, many, now)
+      return many
+    }
     await changeMeeting(tx, meeting, change, { actor: actor, now: new Date(now) })
+    if (meeting.seriesId !== null) await noteOwnFields(tx, meeting, Object.keys(change))
     await sendProvisionJob(jobs, tx, meetingId, now)
+    return { seriesIds: [], meetingIds: [meetingId] }
   })
-  const outcome = await deps.provisioning.atOnce({ id: meetingId, organizationId }, actor, deps.googleLimitMs)
+  const outcome = await tellOf(deps, organizationId, touched, actor, deps.googleLimitMs)
   refuseUnlessDone(outcome, meetingId, 'The change is kept and Google will follow as soon as it can.')
   return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
 }
@@ -127,23 +152,110 @@ export async function updateMeeting(
  * it answers. Cancelling twice is the same as once.
  * @throws {Problem} `meeting_not_found`, `meeting_closed` for a meeting that is over
  */
-export async function withdrawMeeting(deps: MeetingDeps, caller: Caller, meetingId: string): Promise<void> {
+export async function withdrawMeeting(
+  deps: MeetingDeps,
+  caller: Caller,
+  meetingId: string,
+  scope: ChangeScope = 'one',
+): Promise<void> {
   const { db, jobs, clock } = deps
   const { organizationId, actor } = caller
   const now = clock.now()
-  const cancelled = await asCaller(db, caller, async tx => {
+  const touched = await asCaller(db, caller, async tx => {
+    const find = scope === 'one' ? seriesOf : lockedSeries
+    const series = await find(tx, organizationId, meetingId)
     const meeting = await locked(tx, organizationId, meetingId)
-    if (meeting.status === 'cancelled') return false
+    if (meeting.status === 'cancelled') return undefined
     refuseClosed(meeting)
+    if (series && scope !== 'one') {
+      const many = await cancelManyMeetings({ tx, jobs, actor, now }, series, meeting, scope)
+      await sendJobs(jobs, tx, many, now)
+      return many
+    }
     const by = { actor: actor, now: new Date(now) }
     const { recordingCancelled } = await cancelMeeting(tx, meeting, by)
     // Where recording has begun, its job stays: whoever works on it sees the cancellation and keeps what there is.
     if (recordingCancelled) await jobs.withdraw(tx, 'record-meeting', meetingId)
+    if (series && meeting.originalStart) await addException(tx, series, meeting.originalStart)
     await sendProvisionJob(jobs, tx, meetingId, now)
-    return true
+    return { seriesIds: [], meetingIds: [meetingId] }
   })
-  if (!cancelled) return
-  await deps.provisioning.atOnce({ id: meetingId, organizationId }, actor, CANCEL_WAITS_FOR_GOOGLE_MS)
+  if (touched) await tellOf(deps, organizationId, touched, actor, CANCEL_WAITS_FOR_GOOGLE_MS)
+}
+
+async function createSeries(
+  deps: MeetingDeps,
+  caller: Caller,
+  wish: MeetingWish,
+  recurrence: Recurrence,
+): Promise<MeetingView> {
+  const { db, jobs, organizer } = deps
+  const { organizationId, actor } = caller
+  const now = deps.clock.now()
+  const { seriesId, meetingId } = await asCaller(db, caller, async tx => {
+    await refuseBadCustomFields(tx, organizationId, wish.customFields)
+    const made = await writeNewSeries(tx, caller, wish, recurrence, { organizer, now })
+    await sendJobs(jobs, tx, { seriesIds: [made.seriesId], meetingIds: [] }, now)
+    return made
+  })
+  const outcome = await deps.provisioning.seriesAtOnce({ id: seriesId }, actor, deps.googleLimitMs)
+  refuseUnlessDone(outcome, meetingId, 'The series is kept and will be made as soon as Google allows it.')
+  return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
+}
+
+async function refuseBadCustomFields(
+  tx: Queryable,
+  organizationId: string,
+  customFields: Record<string, unknown> | null,
+): Promise<void> {
+  const faults = await customFieldFaults(tx, organizationId, customFields)
+  if (faults.length > 0) throw refusedBody(faults)
+}
+
+/** The series of a meeting, locked: always before the meeting, so that nobody waits in a circle. */
+async function seriesOf(
+  tx: Transaction,
+  organizationId: string,
+  meetingId: string,
+): Promise<SeriesRow | undefined> {
+  const shown = await showMeeting(tx, organizationId, meetingId)
+  const seriesId = shown?.meeting.seriesId
+  return seriesId ? lockSeries(tx, seriesId) : undefined
+}
+
+async function lockedSeries(tx: Transaction, organizationId: string, meetingId: string): Promise<SeriesRow> {
+  const series = await seriesOf(tx, organizationId, meetingId)
+  if (series) return series
+  // Somebody else's meeting, or none: said before anything else.
+  await locked(tx, organizationId, meetingId)
+  throw notInSeries(meetingId)
+}
+
+function notInSeries(meetingId: string): Problem {
+  return new Problem('not_in_series', 'This meeting belongs to no series. Leave the scope away.', {
+    meetingId,
+  })
+}
+
+/** Tells Google of series first, then of meetings that differ from theirs, all within the limit. */
+async function tellOf(
+  { provisioning, clock }: MeetingDeps,
+  organizationId: string,
+  { seriesIds, meetingIds }: Touched,
+  actor: string,
+  limitMs: number,
+): Promise<ProvisionOutcome> {
+  const end = clock.now() + limitMs
+  const left = () => Math.max(1, end - clock.now())
+  for (const id of seriesIds) {
+    const outcome = await provisioning.seriesAtOnce({ id }, actor, left())
+    if (outcome.kind !== 'done') return outcome
+  }
+  for (const id of meetingIds) {
+    const outcome = await provisioning.atOnce({ id, organizationId }, actor, left())
+    if (outcome.kind !== 'done') return outcome
+  }
+  return { kind: 'done' }
 }
 
 /** One meeting as its owner sees it. @throws {Problem} `meeting_not_found` */
@@ -208,6 +320,7 @@ function wishOf(body: NewMeetingBody): MeetingWish {
     customFields: body.customFields ? JSON.parse(JSON.stringify(body.customFields)) : null,
     patience: body.patience ? given(body.patience) : {},
     redundancy: body.redundancy,
+    reminders: body.reminders,
     participants: invitedOf(body.participants),
   }
 }
@@ -250,6 +363,18 @@ function refuseUnlessDone(outcome: ProvisionOutcome, meetingId: string, kept: st
     retryAfterSeconds,
     headers,
   })
+}
+
+async function sendJobs(
+  jobs: MeetingDeps['jobs'],
+  tx: Transaction,
+  { seriesIds, meetingIds }: Touched,
+  now: number,
+): Promise<void> {
+  const startAfter = new Date(now + JOB_DELAY_MS)
+  for (const seriesId of seriesIds)
+    await jobs.send(tx, 'provision-series', { seriesId }, { key: seriesId, startAfter })
+  for (const meetingId of meetingIds) await sendProvisionJob(jobs, tx, meetingId, now)
 }
 
 function sendProvisionJob(

@@ -1,13 +1,21 @@
 import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
 import { auditPaths } from './audit/openapi.ts'
+import { customFieldsPaths } from './custom-fields/openapi.ts'
 import { keyPaths } from './keys/openapi.ts'
-import { listQuerySchema, meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
+import {
+  listQuerySchema,
+  meetingChangeSchema,
+  newMeetingSchema,
+  scopeQuerySchema,
+} from './meetings.schema.ts'
 import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
+import { withPermissions } from './openapi-permissions.ts'
 import { organizationPaths } from './organization/openapi.ts'
 import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
 import { retentionPaths } from './retention/openapi.ts'
+import { seriesPaths } from './series/openapi.ts'
 import { tokenPaths } from './tokens/openapi.ts'
 import {
   meetingListSchema,
@@ -27,6 +35,10 @@ const OF_BODY: ProblemCode[] = [
   'bad_email',
   'duplicate_participant',
   'too_many_participants',
+  'custom_fields_too_large',
+  'custom_fields_too_complex',
+  'bad_reminder',
+  'bad_recurrence',
 ]
 const OF_GOOGLE: ProblemCode[] = ['google_refused', 'google_unavailable']
 
@@ -34,6 +46,10 @@ const path = z.object({ id: z.uuid().meta({ description: "The meeting's id" }) }
 
 /** The OpenAPI 3.1 document, made from the very schemas that read requests and write answers. */
 export function openApiDocument() {
+  return withPermissions(describeApi())
+}
+
+function describeApi() {
   return createDocument({
     openapi: '3.1.0',
     info: {
@@ -74,7 +90,7 @@ export function openApiDocument() {
               ...json('The meeting, with its link', meetingViewSchema),
               headers: z.object({ Location: z.string() }),
             },
-            ...refusals(...OF_BODY, 'custom_fields_too_large', 'external_id_taken', ...OF_GOOGLE),
+            ...refusals(...OF_BODY, 'external_id_taken', ...OF_GOOGLE),
           },
         },
         get: {
@@ -97,12 +113,16 @@ export function openApiDocument() {
         patch: {
           operationId: 'changeMeeting',
           summary: 'Change a meeting; its event and its bot follow',
-          requestParams: { path },
+          description:
+            'Of a series it changes this meeting, or with ?scope= many. Where earlier meetings stay as they are, the later ones become a series of their own, with a link of its own; meetings keep their ids. What has begun does not change, nor do fields that were changed for one meeting alone.',
+          requestParams: { path, query: scopeQuerySchema },
           requestBody: { required: true, content: { 'application/json': { schema: meetingChangeSchema } } },
           responses: {
             200: json('The meeting as it is now', meetingViewSchema),
             ...refusals(
               ...OF_BODY,
+              'invalid_query',
+              'not_in_series',
               'meeting_not_found',
               'meeting_closed',
               'meeting_in_progress',
@@ -113,10 +133,16 @@ export function openApiDocument() {
         delete: {
           operationId: 'cancelMeeting',
           summary: 'Cancel a meeting: people are told, no bot comes, a bot in the call leaves',
-          requestParams: { path },
+          requestParams: { path, query: scopeQuerySchema },
           responses: {
             204: { description: 'Cancelled, now or before' },
-            ...refusals('meeting_not_found', 'meeting_closed'),
+            ...refusals(
+              'invalid_query',
+              'not_in_series',
+              'meeting_not_found',
+              'meeting_closed',
+              'meeting_in_progress',
+            ),
           },
         },
       },
@@ -139,6 +165,8 @@ export function openApiDocument() {
           responses: { 200: json('The recording', recordingViewSchema), ...refusals('meeting_not_found') },
         },
       },
+      ...seriesPaths(),
+      ...customFieldsPaths(),
       ...webhookPaths(),
       ...auditPaths(),
       ...organizationPaths(),

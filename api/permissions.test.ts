@@ -6,7 +6,7 @@ import { openApiDocument } from './openapi.ts'
 import { type OperationId, PERMISSIONS, permissionOf, reachOf, scopesOf } from './permissions.ts'
 import { type Answer, callApi, newMeeting, openTestApi, signInUser, type TestApi } from './test-api.ts'
 
-type Thing = 'meeting' | 'webhook' | 'delivery' | 'key' | 'user'
+type Thing = 'meeting' | 'series' | 'webhook' | 'delivery' | 'key' | 'user'
 
 /** A request that works, for whoever may send it. */
 interface Ask {
@@ -21,6 +21,15 @@ const someEmail = () => {
   made += 1
   return `persona${made}@clinica.example`
 }
+const WEEKLY = ['RRULE:FREQ=WEEKLY;COUNT=2']
+// Meetings of a series are made for the next 400 days.
+const soon = () => {
+  const start = Date.now() + 3 * 86_400_000
+  return {
+    start: new Date(start - (start % 1000)).toISOString(),
+    end: new Date(start + 3_600_000).toISOString(),
+  }
+}
 const newWebhook = () => ({ url: 'https://127.0.0.1:9/hook' })
 
 // For each line of the permission table. What is for everybody is tried without signing in.
@@ -32,6 +41,9 @@ const ASKS: Record<OperationId, Ask | 'everybody'> = {
   cancelMeeting: { of: 'meeting', status: 204 },
   getParticipants: { of: 'meeting', status: 200 },
   getRecording: { of: 'meeting', status: 200 },
+  getSeries: { of: 'series', status: 200 },
+  getCustomFields: { status: 200 },
+  setCustomFields: { body: () => ({ schema: null }), status: 200 },
   createWebhook: { body: newWebhook, status: 201 },
   listWebhooks: { status: 200 },
   getWebhook: { of: 'webhook', status: 200 },
@@ -75,6 +87,9 @@ const LIST_OF: Partial<Record<OperationId, Thing>> = {
   listKeys: 'key',
   listUsers: 'user',
 }
+
+/** What everybody with a role may read. */
+const OF_NO_MEETING = new Set<string>(['getMe', 'getCustomFields'])
 
 const OPERATIONS = Object.keys(PERMISSIONS) as OperationId[]
 const EMAIL = 'externa@clinica.example'
@@ -130,6 +145,10 @@ async function makeThing(thing: Thing, key: string, invited?: string): Promise<R
         id: (await post('/v1/meetings', newMeeting(invited ? { participants: [{ email: invited }] } : {})))
           .id,
       }
+    case 'series': {
+      const recurring = { ...(invited && { participants: [{ email: invited }] }), recurrence: WEEKLY }
+      return { id: (await post('/v1/meetings', newMeeting({ ...soon(), ...recurring }))).series.id }
+    }
     case 'key':
       return { id: (await post('/v1/keys', { name: 'x', role: 'service' })).id }
     case 'user':
@@ -269,7 +288,9 @@ describe('the table', () => {
       if (roles === 'everybody') continue
       const ofMeetings =
         scope === 'meetings:read' || scope === 'meetings:write' || scope === 'recordings:read'
-      expect(roles.external, operation).toBe(operation === 'getMe' ? 'all' : ofMeetings ? 'own' : undefined)
+      expect(roles.external, operation).toBe(
+        OF_NO_MEETING.has(operation) ? 'all' : ofMeetings ? 'own' : undefined,
+      )
       for (const role of ['admin', 'service', 'auditor'] as const)
         expect(roles[role], operation).not.toBe('own')
     }

@@ -39,6 +39,17 @@ export const PERMISSIONS = {
     roles: WHO_READS,
   },
   getRecording: { route: 'GET /v1/meetings/{id}/recording', scope: 'recordings:read', roles: WHO_READS },
+  getSeries: { route: 'GET /v1/series/{id}', scope: 'meetings:read', roles: WHO_READS },
+  getCustomFields: {
+    route: 'GET /v1/organization/custom-fields',
+    scope: 'meetings:read',
+    roles: EVERY_ROLE,
+  },
+  setCustomFields: {
+    route: 'PUT /v1/organization/custom-fields',
+    scope: 'organization:manage',
+    roles: ADMIN,
+  },
   createWebhook: { route: 'POST /v1/webhooks', scope: 'webhooks:manage', roles: ADMIN },
   listWebhooks: { route: 'GET /v1/webhooks', scope: 'webhooks:manage', roles: ADMIN },
   getWebhook: { route: 'GET /v1/webhooks/{id}', scope: 'webhooks:manage', roles: ADMIN },

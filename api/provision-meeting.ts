@@ -1,7 +1,4 @@
-import type { Clock } from '../clock.ts'
-import type { Config } from '../config.ts'
-import type { Database, Transaction } from '../db/connect.ts'
-import type { OpenJobs } from '../db/jobs.ts'
+import type { Transaction } from '../db/connect.ts'
 import {
   keepEventId,
   type MeetingToProvision,
@@ -9,33 +6,12 @@ import {
   type Provisioned,
   readMeetingToProvision,
 } from '../db/meeting-provisioning.ts'
-import type { Actor, MeetingRow } from '../db/meetings.ts'
+import type { Actor } from '../db/meetings.ts'
+import type { SeriesRow } from '../db/series.ts'
 import { isFinal } from '../db/states.ts'
-import type { Calendar, MeetingToPut } from '../google/calendar.ts'
-import { eventIdFor } from '../google/event-body.ts'
-import { isFault } from '../google/fault.ts'
-import type { Spaces } from '../google/meet-spaces.ts'
-import type { Log } from '../log.ts'
-
-export interface ProvisionDeps {
-  db: Database
-  jobs: Pick<OpenJobs, 'send' | 'withdraw'>
-  google: {
-    calendar: Pick<Calendar, 'putEvent' | 'patchEvent' | 'cancelEvent'>
-    spaces: Spaces
-  }
-  settings: {
-    accessType: Config['google']['accessType']
-    autoRecording: boolean
-    joinLeadSeconds: number
-    secondBotEmail?: string | undefined
-  }
-  clock: Clock
-  log: Log
-}
-
-// Each deleted event of a meeting makes one more; somebody who deletes faster than this is at war with us.
-const MOST_NEW_EVENTS = 3
+import { detailsOf, type ProvisionDeps, putOrPatch } from './put-event.ts'
+import { sendBot } from './send-bot.ts'
+import { provisionSeries } from './series/provision-series.ts'
 
 /**
  * Brings Google to what the meeting's row says, and the bot's job with it: event, Meet link, space, or cancellation.
@@ -52,6 +28,10 @@ export async function provisionMeeting(
     run.signal.throwIfAborted()
     const wanted = await deps.db.transaction(tx => readMeetingToProvision(tx, meetingId))
     if (!wanted || wanted.meeting.syncedRevision >= wanted.meeting.revision) return
+    if (wanted.series && wanted.series.syncedRevision < wanted.series.revision) {
+      await provisionSeries(deps, wanted.series.id, run)
+      continue
+    }
     const made = await tellGoogle(deps, wanted, run.signal)
     upToDate = await deps.db.transaction(tx => noteDone(deps, tx, wanted, made, run.actor))
   }
@@ -70,21 +50,18 @@ async function noteDone(
   if (!upToDate) return false
   await jobs.withdraw(tx, 'provision-meeting', meeting.id)
   const over = isFinal(recordingStatus) || recordingStatus === 'finishing'
-  if (made && !over) {
-    const leadSeconds = meeting.patience.joinLeadSeconds ?? settings.joinLeadSeconds
-    const due = new Date(Math.max(now, meeting.startsAt.getTime() - leadSeconds * 1000))
-    await jobs.send(tx, 'record-meeting', { meetingId: meeting.id }, { key: meeting.id, startAfter: due })
-  }
+  if (made && !over) await sendBot({ jobs, settings }, tx, meeting, now)
   return true
 }
 
 /** @returns what Google made, or undefined for a meeting that needs nothing there (any more) */
 async function tellGoogle(
   deps: ProvisionDeps,
-  { meeting, invited }: MeetingToProvision,
+  { meeting, invited, series }: MeetingToProvision,
   signal: AbortSignal,
 ): Promise<Provisioned | undefined> {
   const { google, settings, clock, log } = deps
+  if (series) return tellOfInstance(deps, { meeting, invited, series }, signal)
   if (meeting.status === 'cancelled') {
     await google.calendar.cancelEvent(meeting.eventId, signal)
     return undefined
@@ -93,20 +70,9 @@ async function tellGoogle(
     log.error({ meetingId: meeting.id }, 'the meeting was over before Google could be told of it')
     return undefined
   }
-  const details: MeetingToPut = {
-    meetingId: meeting.id,
-    topic: meeting.topic,
-    // Empty, not absent: a patch leaves alone what it is not given.
-    description: meeting.description ?? '',
-    start: meeting.startsAt,
-    end: meeting.endsAt,
-    timeZone: meeting.timeZone,
-    participants: [
-      ...invited.map(({ email, name }) => ({ email, name: name ?? undefined })),
-      ...(meeting.redundancy > 1 && settings.secondBotEmail ? [{ email: settings.secondBotEmail }] : []),
-    ],
-  }
-  const event = await putOrPatch(deps, meeting, details, signal)
+  const details = { meetingId: meeting.id, ...detailsOf(deps, meeting, invited) }
+  const keep = (eventId: string) => keepEventId(deps.db, meeting.id, eventId)
+  const event = await putOrPatch(deps.google.calendar, meeting, details, keep, signal)
   const { spaceName, ...space } = await google.spaces.configureSpace(
     {
       meetingCode: event.meetingCode,
@@ -119,38 +85,29 @@ async function tellGoogle(
   return { ...event, spaceName, space }
 }
 
-type EventFacts = Pick<Provisioned, 'eventId' | 'joinUrl' | 'meetingCode'>
-
-async function putOrPatch(
+/** One meeting of a series that differs from it, or does not take place: an exception in the calendar. */
+async function tellOfInstance(
   deps: ProvisionDeps,
-  meeting: MeetingRow,
-  details: MeetingToPut,
+  { meeting, invited, series }: Pick<MeetingToProvision, 'meeting' | 'invited'> & { series: SeriesRow },
   signal: AbortSignal,
-): Promise<EventFacts> {
-  const { calendar } = deps.google
-  const { joinUrl, meetingCode } = meeting
-  let known: EventFacts | undefined =
-    joinUrl !== null && meetingCode !== null ? { eventId: meeting.eventId, joinUrl, meetingCode } : undefined
-  let eventNumber = eventNumberOf(meeting.eventId)
-  for (let newEvents = 0; ; newEvents++) {
-    try {
-      const event: EventFacts =
-        known ?? (await calendar.putEvent({ ...details, revision: eventNumber }, signal))
-      // An insert that was cut off earlier may have left an event of an older revision, which the put above found.
-      if (known || meeting.revision > 1) await calendar.patchEvent(event.eventId, details, signal)
-      return { eventId: event.eventId, joinUrl: event.joinUrl, meetingCode: event.meetingCode }
-    } catch (error) {
-      // Somebody deleted the event in Google; a deleted event keeps its id, so another one is made.
-      const deleted = isFault(error, 'gone') || (known !== undefined && isFault(error, 'not_found'))
-      if (!deleted || newEvents >= MOST_NEW_EVENTS) throw error
-      eventNumber++
-      known = undefined
-      await keepEventId(deps.db, meeting.id, eventIdFor(meeting.id, eventNumber))
-    }
+): Promise<Provisioned | undefined> {
+  const { calendar, events } = deps.google
+  const { joinUrl, meetingCode } = series
+  if (series.status === 'cancelled' || !meeting.originalStart || joinUrl === null || meetingCode === null)
+    return undefined
+  const of = { subject: series.organizer }
+  const instance = await events.findInstance(of, series.eventId, meeting.originalStart, signal)
+  if (meeting.status === 'cancelled') {
+    if (instance && instance.status !== 'cancelled') await calendar.cancelEvent(instance.eventId, signal)
+    return undefined
   }
-}
-
-// The reverse of eventIdFor: `r<number>` stands at the end of every event but the first.
-function eventNumberOf(eventId: string): number {
-  return Number(/r(\d+)$/.exec(eventId)?.[1] ?? 0)
+  const eventId = instance?.eventId ?? meeting.eventId
+  await calendar.patchEvent(eventId, detailsOf(deps, meeting, invited), signal)
+  return {
+    eventId,
+    joinUrl,
+    meetingCode,
+    spaceName: series.spaceName,
+    space: series.space ?? { refusals: [] },
+  }
 }

@@ -3,8 +3,12 @@ import type { OpenJobs } from '../db/jobs.ts'
 import type { MeetingLocks } from '../db/meeting-locks.ts'
 import { findForgotten } from '../db/meeting-provisioning.ts'
 import { type Actor, noteMeetingEvent } from '../db/meetings.ts'
+import { findForgottenSeries } from '../db/series-provisioning.ts'
 import { GoogleFault } from '../google/fault.ts'
-import { type ProvisionDeps, provisionMeeting } from './provision-meeting.ts'
+import { provisionMeeting } from './provision-meeting.ts'
+import type { ProvisionDeps } from './put-event.ts'
+import { expandAllSeries } from './series/expand-series.ts'
+import { provisionSeries } from './series/provision-series.ts'
 
 /** How an attempt to tell Google at once went. What did not work goes on as a job; the row says what is wanted. */
 export type ProvisionOutcome =
@@ -19,7 +23,9 @@ export interface Provisioning {
     actor: Actor,
     limitMs: number,
   ): Promise<ProvisionOutcome>
-  /** Takes `provision-meeting` jobs, and makes them for meetings that lost theirs. */
+  /** The same for a series: its event, and the links of its meetings. */
+  seriesAtOnce(series: { id: string }, actor: Actor, limitMs: number): Promise<ProvisionOutcome>
+  /** Takes `provision-meeting` and `provision-series` jobs, makes them for what lost its own, and makes the meetings of series that come into reach. */
   start(): Promise<void>
   /** Gives work on its way `graceMs` to end, then cuts it off; its job takes it up again. */
   close(graceMs: number): Promise<void>
@@ -34,6 +40,7 @@ const RETRY_AFTER_SECONDS = 15
 const LOOK_FOR_FORGOTTEN_MS = 60_000
 const FORGOTTEN_AFTER_MS = 120_000
 const FORGOTTEN_AT_ONCE = 100
+const EXPAND_EVERY_MS = 3_600_000
 
 export function createProvisioning(
   deps: ProvisionDeps & { jobs: Pick<OpenJobs, 'send' | 'withdraw' | 'work'>; locks: MeetingLocks },
@@ -42,6 +49,7 @@ export function createProvisioning(
   const closing = new AbortController()
   const running = new Set<Promise<unknown>>()
   let forgottenTimer: NodeJS.Timeout | undefined
+  let expandTimer: NodeJS.Timeout | undefined
 
   function owned<T>(work: Promise<T>): Promise<T> {
     running.add(work)
@@ -53,54 +61,90 @@ export function createProvisioning(
 
   // A change made in the very moment in which a job ends finds that job still there, and would be left with none.
   async function sendForgotten(): Promise<void> {
-    const ids = await findForgotten(db, new Date(clock.now() - FORGOTTEN_AFTER_MS), FORGOTTEN_AT_ONCE)
+    const before = new Date(clock.now() - FORGOTTEN_AFTER_MS)
+    const ids = await findForgotten(db, before, FORGOTTEN_AT_ONCE)
     for (const meetingId of ids) {
       log.warn({ meetingId }, 'a meeting that Google does not know yet had no job; it has one again')
       await db.transaction(tx => jobs.send(tx, 'provision-meeting', { meetingId }, { key: meetingId }))
     }
+    for (const seriesId of await findForgottenSeries(db, before, FORGOTTEN_AT_ONCE)) {
+      log.warn({ seriesId }, 'a series that Google does not know yet had no job; it has one again')
+      await db.transaction(tx => jobs.send(tx, 'provision-series', { seriesId }, { key: seriesId }))
+    }
+  }
+
+  function expand(): void {
+    owned(expandAllSeries(deps)).catch((error: unknown) =>
+      log.error({ error }, 'meetings of series could not be made ahead'),
+    )
+  }
+
+  async function tellByJob(
+    id: string,
+    taken: AbortSignal,
+    tell: (signal: AbortSignal) => Promise<void>,
+  ): Promise<void> {
+    const signal = AbortSignal.any([closing.signal, taken])
+    const work = locks.alone(id, JOB_WAITS_FOR_LOCK_MS, () => tell(signal))
+    const answer = await owned(work).catch((error: unknown) => {
+      log.warn({ id, error }, 'Google was not told; the job tries again')
+      throw error
+    })
+    if (answer === 'busy') throw new Error('another process tells Google of this right now')
+  }
+
+  async function tellAtOnce(
+    id: string,
+    limitMs: number,
+    { tell, noteFault }: { tell(): Promise<void>; noteFault?(fault: GoogleFault): Promise<void> },
+  ): Promise<ProvisionOutcome> {
+    const work = owned(locks.alone(id, limitMs, tell))
+    try {
+      const answer = await withTimeout(work, limitMs, 'telling Google of the meeting')
+      return answer === 'busy'
+        ? { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
+        : { kind: 'done' }
+    } catch (error) {
+      if (error instanceof TimedOut) {
+        work.catch((late: unknown) => log.warn({ id, error: late }, 'Google was not told'))
+        return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
+      }
+      if (closing.signal.aborted) return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
+      if (!(error instanceof GoogleFault)) throw error
+      const { retryable, retryAfterSeconds } = error
+      log.warn({ id, error }, 'Google was not told; the job goes on trying')
+      await noteFault?.(error)
+      if (!retryable) return { kind: 'refused', fault: error }
+      return { kind: 'unavailable', retryAfterSeconds: retryAfterSeconds ?? RETRY_AFTER_SECONDS }
+    }
   }
 
   return {
-    async atOnce(meeting, actor, limitMs) {
-      const work = owned(
-        locks.alone(meeting.id, limitMs, () =>
-          provisionMeeting(deps, meeting.id, { actor, signal: closing.signal }),
-        ),
-      )
-      try {
-        const answer = await withTimeout(work, limitMs, 'telling Google of the meeting')
-        return answer === 'busy'
-          ? { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
-          : { kind: 'done' }
-      } catch (error) {
-        if (error instanceof TimedOut) {
-          work.catch((late: unknown) =>
-            log.warn({ meetingId: meeting.id, error: late }, 'Google was not told'),
-          )
-          return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
-        }
-        if (closing.signal.aborted) return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
-        if (!(error instanceof GoogleFault)) throw error
-        const { service, code, reason, retryable, retryAfterSeconds } = error
-        log.warn({ meetingId: meeting.id, error }, 'Google was not told; the job goes on trying')
-        await noteMeetingEvent(db, meeting, actor, 'meeting.google_failed', { service, code, reason })
-        if (!retryable) return { kind: 'refused', fault: error }
-        return { kind: 'unavailable', retryAfterSeconds: retryAfterSeconds ?? RETRY_AFTER_SECONDS }
-      }
-    },
+    atOnce: (meeting, actor, limitMs) =>
+      tellAtOnce(meeting.id, limitMs, {
+        tell: () => provisionMeeting(deps, meeting.id, { actor, signal: closing.signal }),
+        noteFault: ({ service, code, reason }) =>
+          noteMeetingEvent(db, meeting, actor, 'meeting.google_failed', { service, code, reason }),
+      }),
+
+    seriesAtOnce: ({ id }, actor, limitMs) =>
+      tellAtOnce(id, limitMs, {
+        tell: () => provisionSeries(deps, id, { actor, signal: closing.signal }),
+      }),
 
     async start() {
-      await jobs.work('provision-meeting', { atOnce: JOBS_AT_ONCE }, async ({ meetingId }, job) => {
-        const signal = AbortSignal.any([closing.signal, job.signal])
-        const work = locks.alone(meetingId, JOB_WAITS_FOR_LOCK_MS, () =>
+      await jobs.work('provision-meeting', { atOnce: JOBS_AT_ONCE }, ({ meetingId }, job) =>
+        tellByJob(meetingId, job.signal, signal =>
           provisionMeeting(deps, meetingId, { actor: 'job:provision-meeting', signal }),
-        )
-        const answer = await owned(work).catch((error: unknown) => {
-          log.warn({ meetingId, error }, 'Google was not told; the job tries again')
-          throw error
-        })
-        if (answer === 'busy') throw new Error('another process tells Google of this meeting right now')
-      })
+        ),
+      )
+      await jobs.work('provision-series', { atOnce: 1 }, ({ seriesId }, job) =>
+        tellByJob(seriesId, job.signal, signal =>
+          provisionSeries(deps, seriesId, { actor: 'job:provision-series', signal }),
+        ),
+      )
+      expandTimer = setInterval(expand, EXPAND_EVERY_MS).unref()
+      expand()
       forgottenTimer = setInterval(() => {
         owned(sendForgotten()).catch((error: unknown) =>
           log.error({ error }, 'meetings without a job could not be looked for'),
@@ -110,6 +154,7 @@ export function createProvisioning(
 
     async close(graceMs) {
       clearInterval(forgottenTimer)
+      clearInterval(expandTimer)
       const cutOff = setTimeout(() => closing.abort(new Error('the process stops')), graceMs)
       await Promise.allSettled([...running])
       clearTimeout(cutOff)

@@ -6,6 +6,7 @@ import type { Log } from '../log.ts'
 import { auditRoutes } from './audit/routes.ts'
 import { authenticate, authorize, findOperation } from './authenticate.ts'
 import { allowOrigins } from './cors.ts'
+import { customFieldsRoutes } from './custom-fields/routes.ts'
 import { docsRoutes } from './docs.ts'
 import { healthRoutes } from './health.ts'
 import { keysRoutes } from './keys/routes.ts'
@@ -19,6 +20,7 @@ import { authRoutes, meRoutes, usersRoutes } from './people/routes.ts'
 import { Problem, problemDocument } from './problem.ts'
 import { recordRequests } from './request-record.ts'
 import { retentionRoutes } from './retention/routes.ts'
+import { seriesRoutes } from './series/routes.ts'
 import { toProblem } from './to-problem.ts'
 import type { AccessTokens } from './tokens/access-tokens.ts'
 import { jwksRoutes } from './tokens/jwks.ts'
@@ -93,6 +95,8 @@ export function createServer(
   app.use('/v1/me', meRoutes())
   app.use('/v1/keys', keysRoutes(deps))
   app.use('/v1/users', usersRoutes(deps))
+  app.use('/v1/series', seriesRoutes(deps))
+  app.use('/v1/organization/custom-fields', customFieldsRoutes(deps))
   app.use('/v1/webhooks', webhooksRoutes({ ...deps, allowPrivate: deps.allowPrivateWebhooks }))
   app.use(request => {
     throw new Problem('route_not_found', `There is nothing at ${request.path}. See /docs.`)

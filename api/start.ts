@@ -111,6 +111,7 @@ export async function startApi(
   opened.defer(() => stopListening(server))
   await provisioning.start()
   opened.defer(() => jobs.stopTaking('provision-meeting'))
+  opened.defer(() => jobs.stopTaking('provision-series'))
 
   const { port } = server.address() as AddressInfo
   const host = config.api.host.includes(':') ? `[${config.api.host}]` : config.api.host

@@ -55,6 +55,21 @@ const meetingFields = {
   customFields: maybe(z.record(z.string(), z.unknown())),
   patience: z.record(z.string(), z.number()),
   redundancy: z.number(),
+  reminders: z.array(
+    z.object({
+      channel: z.enum(['email', 'popup']),
+      amount: z.int(),
+      unit: z.enum(['minutes', 'hours', 'days', 'weeks']),
+    }),
+  ),
+  series: maybe(
+    z.object({
+      id: z.uuid(),
+      originalStart: instant.meta({
+        description: 'The start that the rule gave it, also after it was moved',
+      }),
+    }),
+  ).meta({ description: 'The series whose meeting it is' }),
   recording: z.object({ status: z.enum(RECORDING_STATUSES), ending: maybe(endingWord) }),
   actualStart: maybe(instant),
   actualEnd: maybe(instant),

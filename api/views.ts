@@ -29,12 +29,20 @@ export function listedMeeting({ meeting, recording }: MeetingWithRecording): Lis
     organizer: meeting.organizer,
     joinUrl: meeting.joinUrl,
     meetingCode: meeting.meetingCode,
-    google: meeting.syncedRevision < meeting.revision ? 'pending' : 'up_to_date',
+    google:
+      meeting.syncedRevision < meeting.revision || (meeting.seriesId !== null && meeting.joinUrl === null)
+        ? 'pending'
+        : 'up_to_date',
     space: meeting.space,
     related: relatedType !== null && relatedId !== null ? { type: relatedType, id: relatedId } : null,
     customFields: meeting.customFields,
     patience: { ...meeting.patience },
     redundancy: meeting.redundancy,
+    reminders: meeting.reminders,
+    series:
+      meeting.seriesId !== null && meeting.originalStart !== null
+        ? { id: meeting.seriesId, originalStart: meeting.originalStart.toISOString() }
+        : null,
     recording,
     actualStart: iso(meeting.actualStart),
     actualEnd: iso(meeting.actualEnd),

@@ -54,7 +54,7 @@ export async function createApiKey(
 }
 
 /** The id of the organisation with this name, which is made where it is missing. */
-export async function keepOrganization(db: Queryable, name: string): Promise<string> {
+async function keepOrganization(db: Queryable, name: string): Promise<string> {
   await db.insert(organizations).values({ id: randomUUID(), name }).onConflictDoNothing()
   const [found] = await db
     .select({ id: organizations.id })

@@ -7,6 +7,8 @@ import { asQueue } from './tenant.ts'
 export interface Jobs {
   /** Brings Google's side of a meeting to what the row says: event, space, cancellation. */
   'provision-meeting': { meetingId: string }
+  /** Brings Google's side of a series to what its row says: the recurring event, and the bots of its meetings. */
+  'provision-series': { seriesId: string }
   /**
    * Wakes a recorder, due `joinLeadSeconds` before the start. Only a trigger: it is done once a recorder has opened an
    * attempt, whose row is the lease from then on. Lane 1 is the second recorder of a redundant recording.
@@ -39,6 +41,14 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     retryBackoff: true,
     retryDelayMax: 300,
     expireInSeconds: 300,
+  },
+  'provision-series': {
+    policy: 'exclusive',
+    retryLimit: 100,
+    retryDelay: 5,
+    retryBackoff: true,
+    retryDelayMax: 300,
+    expireInSeconds: 600,
   },
   'record-meeting': {
     policy: 'exclusive',

@@ -23,6 +23,8 @@ export function meetingFacts(meeting: Meeting, invited?: readonly Participant[])
     related: relatedType === null ? null : { type: relatedType, id: relatedId },
     redundancy: meeting.redundancy,
     patience: meeting.patience,
+    reminders: meeting.reminders,
+    seriesId: meeting.seriesId,
     ...(invited && {
       participants: invited.map(({ id, role }) => ({ id, role })).sort((a, b) => (a.id < b.id ? -1 : 1)),
     }),

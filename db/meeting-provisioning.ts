@@ -8,7 +8,8 @@ import {
   noteMeetingEvent,
   type ParticipantRow,
 } from './meetings.ts'
-import { meetings, recordings, type SpaceConfiguration } from './schema.ts'
+import { meetings, recordings, type SpaceConfiguration, series } from './schema.ts'
+import type { SeriesRow } from './series.ts'
 import type { RecordingStatus } from './states.ts'
 import { announceMeeting } from './webhooks.ts'
 
@@ -17,6 +18,8 @@ export interface MeetingToProvision {
   meeting: MeetingRow
   invited: ParticipantRow[]
   recordingStatus: RecordingStatus
+  /** The series whose meeting it is. */
+  series: SeriesRow | null
 }
 
 /** Reads row, people and recording as they stand together at one moment. */
@@ -26,9 +29,10 @@ export async function readMeetingToProvision(
 ): Promise<MeetingToProvision | undefined> {
   // The row's lock makes a change by a caller come wholly before or wholly after this reading.
   const [row] = await tx
-    .select({ meeting: meetings, recordingStatus: recordings.status })
+    .select({ meeting: meetings, recordingStatus: recordings.status, series })
     .from(meetings)
     .innerJoin(recordings, eq(recordings.meetingId, meetings.id))
+    .leftJoin(series, eq(series.id, meetings.seriesId))
     .where(eq(meetings.id, meetingId))
     .for('share', { of: meetings })
   return row && { ...row, invited: await listInvited(tx, meetingId) }

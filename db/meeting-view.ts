@@ -20,6 +20,7 @@ export interface MeetingFilter {
   /** Start before. */
   to?: Date | undefined
   externalId?: string | undefined
+  series?: string | undefined
   /** Lower-cased address of somebody invited. */
   participant?: string | undefined
   after?: ListPosition | undefined
@@ -43,7 +44,7 @@ export async function listMeetings(
   filter: MeetingFilter,
   limit: number,
 ): Promise<MeetingWithRecording[]> {
-  const { statuses, from, to, externalId, participant, after } = filter
+  const { statuses, from, to, externalId, series, participant, after } = filter
   const invited = (email: string) =>
     exists(
       db
@@ -68,6 +69,7 @@ export async function listMeetings(
         from && gte(meetings.startsAt, from),
         to && lt(meetings.startsAt, to),
         externalId === undefined ? undefined : eq(meetings.externalId, externalId),
+        series === undefined ? undefined : eq(meetings.seriesId, series),
         participant === undefined ? undefined : invited(participant),
         after &&
           sql`(${meetings.startsAt}, ${meetings.id}) > (${after.startsAt.toISOString()}::timestamptz, ${after.id}::uuid)`,

@@ -4,7 +4,7 @@ import { type AuditNote, noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import { meetingFacts } from './meeting-facts.ts'
 import { moveRecording } from './recordings.ts'
-import { meetingEvents, meetings, type Patience, participants, recordings } from './schema.ts'
+import { meetingEvents, meetings, type Patience, participants, type Reminder, recordings } from './schema.ts'
 import { announceMeeting } from './webhooks.ts'
 
 export type MeetingRow = typeof meetings.$inferSelect
@@ -30,12 +30,23 @@ export interface MeetingWish {
   customFields: Record<string, unknown> | null
   patience: Patience
   redundancy: number
+  reminders?: Reminder[]
   participants: Invited[]
 }
 
 /** What may change after a meeting was made; what is absent stays. */
 export type MeetingChange = Partial<
-  Pick<MeetingWish, 'topic' | 'description' | 'startsAt' | 'endsAt' | 'timeZone' | 'participants'>
+  Pick<
+    MeetingWish,
+    | 'topic'
+    | 'description'
+    | 'startsAt'
+    | 'endsAt'
+    | 'timeZone'
+    | 'participants'
+    | 'customFields'
+    | 'reminders'
+  >
 >
 
 /** Who does something, as the log of the meeting names them: `api_key:<prefix>`, `job:<name>`. */
@@ -59,7 +70,7 @@ export async function insertMeeting(
   const { participants: invited, ...row } = made
   const inserted = await tx
     .insert(meetings)
-    .values(row)
+    .values({ ...row, nextReminderAt: remindFrom(row.reminders ?? []) })
     .onConflictDoNothing({ target: [meetings.organizationId, meetings.externalId] })
     .returning()
   const [meeting] = inserted
@@ -71,6 +82,11 @@ export async function insertMeeting(
   await noteMeetingEvent(tx, made, actor, 'meeting.created')
   await auditMeeting(tx, meeting, actor, 'meeting.created', { after: meetingFacts(meeting, people) })
   return true
+}
+
+/** Reminders count from the moment in which they, or the times, were settled: what was due before is not sent. */
+export function remindFrom(reminders: readonly Reminder[]) {
+  return reminders.some(({ channel }) => channel === 'email') ? sql`now()` : null
 }
 
 /** One organisation's meeting; `undefined` when they have none with this external id. */
@@ -123,7 +139,14 @@ export async function changeMeeting(
   const peopleBefore = invited && (await listInvited(tx, meeting.id))
   const [changed] = await tx
     .update(meetings)
-    .set({ ...fields, revision: meeting.revision + 1, updatedAt: by.now })
+    .set({
+      ...fields,
+      ...(fields.reminders || fields.startsAt || fields.timeZone
+        ? { nextReminderAt: remindFrom(fields.reminders ?? meeting.reminders) }
+        : {}),
+      revision: meeting.revision + 1,
+      updatedAt: by.now,
+    })
     .where(eq(meetings.id, meeting.id))
     .returning()
   if (!changed) throw new Error(`The meeting ${meeting.id} is gone although it was locked`)

@@ -96,10 +96,12 @@ begin
     foreach role in array array['testigo_tenant', 'testigo_external'] loop
       -- A table that is not of a meeting is closed to external callers unless it is named here.
       continue when role = 'testigo_external' and not of_meeting and found.name not in
-        ('organizations', 'meetings', 'attempts', 'segments', 'audit_log', 'audit_pending', 'webhook_endpoints',
+        ('organizations', 'meetings', 'attempts', 'segments', 'audit_pending', 'webhook_endpoints',
          'webhook_deliveries', 'series', 'custom_field_schemas');
-      foreach privilege in array case when role = 'testigo_external' and found.name = 'custom_field_schemas'
-        then array['select'] else privileges end loop
+      foreach privilege in array case
+        when role = 'testigo_external' and found.name = 'custom_field_schemas' then array['select']
+        when role = 'testigo_external' and found.name = 'audit_pending' then array['insert']
+        else privileges end loop
         if not has_table_privilege(role, found.oid, privilege) then
           execute format('grant %s on %I to %I', privilege, found.name, role);
         end if;
@@ -130,6 +132,5 @@ begin
 end
 $$;
 
--- Who a token or an address belongs to is asked before it is known whose organisation it is, so never by these roles.
 revoke all on function testigo_own_meetings() from public;
 grant execute on function testigo_own_meetings() to testigo_tenant, testigo_external;

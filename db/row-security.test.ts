@@ -237,12 +237,17 @@ describe('an external caller', () => {
     })
   })
 
-  test.each(['api_keys', 'users', 'sessions', 'refresh_tokens', 'password_links'])(
-    'does not reach the table %s',
-    async table => {
-      await expect(asMe(tx => idsIn(tx, table, '1'))).rejects.toMatchObject({ cause: { code: '42501' } })
-    },
-  )
+  test.each([
+    'api_keys',
+    'users',
+    'sessions',
+    'refresh_tokens',
+    'password_links',
+    'audit_log',
+    'audit_pending',
+  ])('does not reach the table %s', async table => {
+    await expect(asMe(tx => idsIn(tx, table, '1'))).rejects.toMatchObject({ cause: { code: '42501' } })
+  })
 })
 
 test('a database user who is no superuser is told what to run, or makes the roles', async () => {

@@ -356,7 +356,9 @@ export const meetings = pgTable(
     index('meetings_by_creator').on(table.organizationId, table.createdBy),
     unique('meetings_external_id').on(table.organizationId, table.externalId),
     index('meetings_by_start').on(table.organizationId, table.startsAt, table.id),
-    unique('meetings_of_series').on(table.seriesId, table.originalStart),
+    uniqueIndex('meetings_of_series')
+      .on(table.seriesId, table.originalStart)
+      .where(sql`${table.status} <> 'cancelled'`),
     index('meetings_to_remind').on(table.nextReminderAt).where(sql`${table.nextReminderAt} is not null`),
     check('meetings_series', sql`(${table.seriesId} is null) = (${table.originalStart} is null)`),
     check('meetings_status', sql`${table.status} in ${oneOf(MEETING_STATUSES)}`),

@@ -4,7 +4,7 @@ import type { Queryable } from './connect.ts'
 import { signInFailures } from './schema.ts'
 
 /** How many tries with one address may fail in a row before it is locked. */
-export const MOST_FAILURES = 10
+const MOST_FAILURES = 10
 const LOCKED_FOR_MS = 15 * 60_000
 /** Failures further apart than this do not add up. */
 const FORGOTTEN_AFTER_MS = 60 * 60_000

@@ -1,5 +1,6 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { permissionTable } from '../api/permissions.ts'
 import { describeSettings } from '../config.ts'
 
 // Writes `.env.example` and the table of settings in the README from the one schema; `--check` only compares.
@@ -32,7 +33,19 @@ function withTable(readme: string): string {
   return readme.slice(0, from) + readmeTable() + readme.slice(to + END.length)
 }
 
+const PERMISSIONS_START = '<!-- permissions: written by "npm run settings" -->'
+const PERMISSIONS_END = '<!-- end of permissions -->'
+
+function withPermissions(text: string): string {
+  const from = text.indexOf(PERMISSIONS_START)
+  const to = text.indexOf(PERMISSIONS_END)
+  if (from < 0 || to < 0)
+    throw new Error(`docs/access.md has no place for the permissions: ${PERMISSIONS_START}`)
+  return `${text.slice(0, from)}${PERMISSIONS_START}\n${permissionTable()}\n${text.slice(to)}`
+}
+
 const wanted = new Map([
+  ['docs/access.md', withPermissions(readFileSync(join(root, 'docs/access.md'), 'utf8'))],
   ['.env.example', envExample()],
   ['README.md', withTable(readFileSync(join(root, 'README.md'), 'utf8'))],
 ])

@@ -151,7 +151,6 @@ CREATE TABLE "meetings" (
 	"erasure_blocked_until" timestamp (3) with time zone,
 	"erased_at" timestamp (3) with time zone,
 	CONSTRAINT "meetings_external_id" UNIQUE("organization_id","external_id"),
-	CONSTRAINT "meetings_of_series" UNIQUE("series_id","original_start"),
 	CONSTRAINT "meetings_series" CHECK (("meetings"."series_id" is null) = ("meetings"."original_start" is null)),
 	CONSTRAINT "meetings_status" CHECK ("meetings"."status" in ('scheduled', 'in_progress', 'ended', 'cancelled')),
 	CONSTRAINT "meetings_end_after_start" CHECK ("meetings"."ends_at" > "meetings"."starts_at")
@@ -432,6 +431,7 @@ CREATE INDEX "mails_by_age" ON "mails" USING btree ("created_at");--> statement-
 CREATE INDEX "meeting_events_by_meeting" ON "meeting_events" USING btree ("meeting_id","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_creator" ON "meetings" USING btree ("organization_id","created_by");--> statement-breakpoint
 CREATE INDEX "meetings_by_start" ON "meetings" USING btree ("organization_id","starts_at","id");--> statement-breakpoint
+CREATE UNIQUE INDEX "meetings_of_series" ON "meetings" USING btree ("series_id","original_start") WHERE "meetings"."status" <> 'cancelled';--> statement-breakpoint
 CREATE INDEX "meetings_to_remind" ON "meetings" USING btree ("next_reminder_at") WHERE "meetings"."next_reminder_at" is not null;--> statement-breakpoint
 CREATE INDEX "participants_by_email" ON "participants" USING btree ("organization_id","email");--> statement-breakpoint
 CREATE INDEX "password_links_by_user" ON "password_links" USING btree ("user_id");--> statement-breakpoint

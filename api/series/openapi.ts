@@ -1,0 +1,22 @@
+import { z } from 'zod'
+import type { ZodOpenApiPathsObject } from 'zod-openapi'
+import { json, refusals } from '../openapi-answers.ts'
+import { seriesViewSchema } from './schema.ts'
+
+const path = z.object({ id: z.uuid().meta({ description: "The series' id" }) })
+
+/** `/v1/series`, for the OpenAPI document. */
+export function seriesPaths(): ZodOpenApiPathsObject {
+  return {
+    '/v1/series/{id}': {
+      get: {
+        operationId: 'getSeries',
+        summary: 'A series: its rule, in words too, and how many meetings it has',
+        description:
+          'A series is made by POST /v1/meetings with a recurrence. Its meetings are listed by GET /v1/meetings?series=<id>, and changed or cancelled one by one, with all that follow, or all together, by ?scope=.',
+        requestParams: { path },
+        responses: { 200: json('The series', seriesViewSchema), ...refusals('series_not_found') },
+      },
+    },
+  }
+}

@@ -1,0 +1,50 @@
+import { Router } from 'express'
+import { z } from 'zod'
+import { describeRecurrence } from '../../calendar/describe-recurrence.ts'
+import { writeRecurrence } from '../../calendar/recurrence.ts'
+import { countMeetings, readSeries, type SeriesRow } from '../../db/series.ts'
+import type { TenantDatabase } from '../../db/tenant.ts'
+import { asCaller, callerOf } from '../caller.ts'
+import { Problem } from '../problem.ts'
+import { recurrenceOf } from './occurrences.ts'
+import type { seriesViewSchema } from './schema.ts'
+
+/** `/v1/series`, behind the key check; its meetings are at `/v1/meetings?series=…`. */
+export function seriesRoutes({ db }: { db: TenantDatabase }): Router {
+  const router = Router({ strict: false })
+  router.get('/:id', async (request, response) => {
+    const caller = callerOf(response)
+    const id = z.uuid().safeParse(request.params.id).data
+    const view = await asCaller(db, caller, async tx => {
+      const row = id && (await readSeries(tx, caller.organizationId, id))
+      return row && seriesView(row, await countMeetings(tx, row.id))
+    })
+    if (!view) throw new Problem('series_not_found', 'Your organisation has no series with this id.')
+    response.json(view)
+  })
+  return router
+}
+
+function seriesView(row: SeriesRow, counts: Record<string, number>): z.output<typeof seriesViewSchema> {
+  const recurrence = recurrenceOf(row)
+  const { scheduled = 0, in_progress: inProgress = 0, ended = 0, cancelled = 0 } = counts
+  return {
+    id: row.id,
+    externalId: row.externalId,
+    topic: row.template.topic,
+    recurrence: writeRecurrence(recurrence),
+    inWords: { es: describeRecurrence(recurrence, 'es'), en: describeRecurrence(recurrence, 'en') },
+    start: row.startsAt.toISOString(),
+    end: new Date(row.startsAt.getTime() + row.lengthMs).toISOString(),
+    timeZone: row.timeZone,
+    status: row.status,
+    organizer: row.organizer,
+    joinUrl: row.joinUrl,
+    google: row.syncedRevision < row.revision ? 'pending' : 'up_to_date',
+    meetings: { scheduled, inProgress, ended, cancelled },
+    continues: row.continues,
+    createdAt: row.createdAt.toISOString(),
+    updatedAt: row.updatedAt.toISOString(),
+    cancelledAt: row.cancelledAt?.toISOString() ?? null,
+  }
+}

@@ -1,0 +1,101 @@
+import { and, asc, eq, lt, sql } from 'drizzle-orm'
+import type { Queryable, Transaction } from './connect.ts'
+import type { Provisioned } from './meeting-provisioning.ts'
+import { type Actor, type MeetingRow, noteMeetingEvent } from './meetings.ts'
+import { meetings, series } from './schema.ts'
+import type { SeriesRow } from './series.ts'
+import { announceMeeting } from './webhooks.ts'
+
+/** A series as Google has to know it, read while no caller changes it. */
+export async function readSeriesToProvision(tx: Transaction, id: string): Promise<SeriesRow | undefined> {
+  const [row] = await tx.select().from(series).where(eq(series.id, id)).for('share')
+  return row
+}
+
+/**
+ * Notes that Google has what the row said at its revision; the meetings of the series get its link.
+ * @param made absent for a series whose event was cancelled
+ * @returns whether that is still all, and the meetings to come, for which a bot has to be there
+ */
+export async function noteSeriesProvisioned(
+  tx: Transaction,
+  row: SeriesRow,
+  made: Provisioned | undefined,
+  by: { actor: Actor; now: Date },
+): Promise<{ upToDate: boolean; upcoming: MeetingRow[] }> {
+  const [noted] = await tx
+    .update(series)
+    .set({
+      ...made,
+      syncedRevision: sql`greatest(${series.syncedRevision}, ${row.revision})`,
+    })
+    .where(eq(series.id, row.id))
+    .returning({ revision: series.revision })
+  if (!noted) throw new Error(`The series ${row.id} is gone although series are never deleted`)
+  if (made) await linkMeetings(tx, row, made, by)
+  const upcoming = await tx
+    .select()
+    .from(meetings)
+    .where(and(eq(meetings.seriesId, row.id), eq(meetings.status, 'scheduled')))
+    .orderBy(asc(meetings.startsAt))
+  return { upToDate: noted.revision === row.revision, upcoming }
+}
+
+async function linkMeetings(
+  tx: Transaction,
+  row: SeriesRow,
+  { eventId, joinUrl, meetingCode, spaceName, space }: Provisioned,
+  by: { actor: Actor; now: Date },
+): Promise<void> {
+  const before = await tx
+    .select()
+    .from(meetings)
+    .where(
+      and(
+        eq(meetings.seriesId, row.id),
+        eq(meetings.status, 'scheduled'),
+        sql`(${meetings.joinUrl} is distinct from ${joinUrl} or ${meetings.eventId} <> ${instanceId(eventId)})`,
+      ),
+    )
+    .orderBy(asc(meetings.startsAt), asc(meetings.id))
+    .for('update')
+  if (before.length === 0) return
+  await tx
+    .update(meetings)
+    .set({ joinUrl, meetingCode, spaceName, space, eventId: instanceId(eventId), updatedAt: by.now })
+    .where(and(eq(meetings.seriesId, row.id), eq(meetings.status, 'scheduled')))
+  for (const meeting of before) {
+    if (meeting.joinUrl === joinUrl) continue
+    await noteMeetingEvent(tx, meeting, by.actor, 'meeting.provisioned', { revision: meeting.revision })
+    if (meeting.joinUrl === null) await announceMeeting(tx, 'meeting.created', meeting, { at: by.now })
+    else await announceMeeting(tx, 'meeting.updated', meeting, { at: by.now, changed: ['joinUrl'] })
+  }
+}
+
+/** As Google forms it: the event's id and the start that the rule gave (google-apis.md §1.5). */
+function instanceId(eventId: string) {
+  return sql`${eventId}::text || '_' || to_char(${meetings.originalStart} at time zone 'utc', 'YYYYMMDD"T"HH24MISS"Z"')`
+}
+
+/** Keeps the id of an event that is about to be made in the place of one that somebody deleted in Google. */
+export async function keepSeriesEventId(db: Queryable, id: string, eventId: string): Promise<void> {
+  await db.update(series).set({ eventId }).where(eq(series.id, id))
+}
+
+/** Series whose last change, older than `before`, has not reached Google, and that no job takes care of. */
+export async function findForgottenSeries(db: Queryable, before: Date, limit: number): Promise<string[]> {
+  const rows = await db
+    .select({ id: series.id })
+    .from(series)
+    .where(
+      and(
+        lt(series.syncedRevision, series.revision),
+        lt(series.updatedAt, before),
+        sql`not exists (select 1 from pgboss.job where name = 'provision-series'
+          and coalesce(singleton_key, '') = ${series.id}::text and state <= 'active')`,
+      ),
+    )
+    .orderBy(asc(series.updatedAt))
+    .limit(limit)
+  return rows.map(row => row.id)
+}
