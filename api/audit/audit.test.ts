@@ -140,6 +140,7 @@ const WRITES: Record<string, string> = {
   revokeKey: 'api_key.revoked',
   rotateKey: 'api_key.rotated',
   changeOrganization: 'organization.changed',
+  setCustomFields: 'custom_fields.changed',
   changeMeetingRetention: 'meeting.retention_changed',
   erasePerson: 'person.erased',
 }

@@ -1,6 +1,8 @@
 import { Router } from 'express'
 import type { z } from 'zod'
 import type { Clock } from '../../clock.ts'
+import { noteAudit } from '../../db/audit-notes.ts'
+import { fingerprint } from '../../db/changed-fields.ts'
 import {
   type CustomFieldSchemaRow,
   keepCustomFieldSchema,
@@ -27,9 +29,20 @@ export function customFieldsRoutes({ db, clock }: { db: TenantDatabase; clock: C
       const compiled = schema ? compileSchema(schema) : undefined
       if (compiled && 'faults' in compiled) throw refusedBody(compiled.faults)
       const by = { actor: caller.actor, now: new Date(clock.now()) }
-      const kept = await asCaller(db, caller, tx =>
-        keepCustomFieldSchema(tx, caller.organizationId, schema, by),
-      )
+      const { organizationId, actor } = caller
+      const kept = await asCaller(db, caller, async tx => {
+        const before = await readCustomFieldSchema(tx, organizationId)
+        const after = await keepCustomFieldSchema(tx, organizationId, schema, by)
+        await noteAudit(tx, {
+          organizationId,
+          actor,
+          action: 'custom_fields.changed',
+          subject: `organization:${organizationId}`,
+          before: { schema: fingerprint(before?.schema), version: before?.version },
+          after: { schema: fingerprint(after?.schema), version: after?.version },
+        })
+        return after
+      })
       response.json(view(kept))
     })
   return router
