@@ -1,3 +1,4 @@
+import { calendarReminders } from '../calendar/reminders.ts'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import type { Database } from '../db/connect.ts'
@@ -37,7 +38,10 @@ type EventFacts = Pick<Provisioned, 'eventId' | 'joinUrl' | 'meetingCode'>
 /** A meeting, or a series, as its event shows it. */
 export function detailsOf(
   { settings }: Pick<ProvisionDeps, 'settings'>,
-  wanted: Pick<MeetingRow, 'topic' | 'description' | 'startsAt' | 'endsAt' | 'timeZone' | 'redundancy'>,
+  wanted: Pick<
+    MeetingRow,
+    'topic' | 'description' | 'startsAt' | 'endsAt' | 'timeZone' | 'redundancy' | 'reminders'
+  >,
   invited: readonly { email: string; name: string | null }[],
 ): MeetingDetails {
   return {
@@ -47,6 +51,7 @@ export function detailsOf(
     start: wanted.startsAt,
     end: wanted.endsAt,
     timeZone: wanted.timeZone,
+    reminders: calendarReminders(wanted.reminders),
     participants: [
       ...invited.map(({ email, name }) => ({ email, name: name ?? undefined })),
       ...(wanted.redundancy > 1 && settings.secondBotEmail ? [{ email: settings.secondBotEmail }] : []),

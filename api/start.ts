@@ -10,6 +10,7 @@ import { openMeetingLocks } from '../db/meeting-locks.ts'
 import { createGoogle } from '../google/google.ts'
 import type { Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
+import { startReminding } from './mail/remind.ts'
 import { openGoogleSignIn } from './people/google-sign-in.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createRecordingLink } from './recording-link.ts'
@@ -106,6 +107,8 @@ export async function startApi(
     log,
   })
   opened.defer(() => dispatcher.close(CLOSE_LIMIT_MS))
+  const reminding = startReminding({ db: database.db, clock, log })
+  opened.defer(() => reminding.close(CLOSE_LIMIT_MS))
   const server = createHttpServer(app)
   await listen(server, config.api)
   opened.defer(() => stopListening(server))

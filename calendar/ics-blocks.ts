@@ -20,8 +20,8 @@ export interface EventBlock {
   lines: string[]
 }
 
-export const LARGEST_ICS_BYTES = 1024 * 1024
-export const MOST_ICS_EVENTS = 500
+const LARGEST_ICS_BYTES = 1024 * 1024
+const MOST_ICS_EVENTS = 500
 const RECURRENCE_LINE = /^(RRULE|RDATE|EXDATE|EXRULE)[;:]/i
 
 /**

@@ -62,7 +62,7 @@ export class RecurrenceRefused extends Error {
   }
 }
 
-export const MOST_OCCURRENCES = 1000
+const MOST_OCCURRENCES = 1000
 const LARGEST_INTERVAL = 999
 const LONGEST_YEARS = 100
 const FREQUENCIES: readonly string[] = ['DAILY', 'WEEKLY', 'MONTHLY', 'YEARLY']

@@ -51,7 +51,7 @@ export function reminderFaults(rules: readonly ReminderRule[]): ReminderFault[] 
 }
 
 /** A rule as a word, such as `email:2:days`: for keys of what was sent. */
-export function writeReminder({ channel, amount, unit }: ReminderRule): string {
+function writeReminder({ channel, amount, unit }: ReminderRule): string {
   return `${channel}:${amount}:${unit}`
 }
 

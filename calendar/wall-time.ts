@@ -60,7 +60,7 @@ export function exists(wall: WallTime, timeZone: string): boolean {
 }
 
 /** The wall time as if it were UTC, in milliseconds: for counting days and comparing. */
-export function asUtcMs({ year, month, day, hour, minute, second }: WallTime): number {
+function asUtcMs({ year, month, day, hour, minute, second }: WallTime): number {
   const date = new Date(0)
   date.setUTCFullYear(year, month - 1, day)
   date.setUTCHours(hour, minute, second)

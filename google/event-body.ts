@@ -19,6 +19,8 @@ export interface MeetingDetails {
   /** IANA name; what the organizer's calendar shows times in. */
   timeZone?: string | undefined
   participants: readonly Invitee[]
+  /** Notes in the organizer's calendar before the start, in the place of its usual ones; guests have their own. */
+  reminders?: readonly { method: 'popup'; minutes: number }[] | undefined
   /** RRULE, RDATE and EXDATE lines that make it a series; these need `timeZone` (google-apis.md §1.5). */
   recurrence?: readonly string[] | undefined
 }
@@ -82,7 +84,7 @@ export function conferenceRequest(requestId: string): calendar_v3.Schema$Confere
 
 /** The fields of a patch that are given, attendees apart. `timeZone` goes with `start` and `end`. */
 export function changedFields(changes: Partial<MeetingDetails>): Event {
-  const { topic, description, start, end, timeZone, recurrence } = changes
+  const { topic, description, start, end, timeZone, recurrence, reminders } = changes
   const time = (at: Date) => ({ dateTime: at.toISOString(), ...(timeZone !== undefined && { timeZone }) })
   return {
     ...(topic !== undefined && { summary: topic }),
@@ -90,6 +92,10 @@ export function changedFields(changes: Partial<MeetingDetails>): Event {
     ...(start && { start: time(start) }),
     ...(end && { end: time(end) }),
     ...(recurrence && { recurrence: [...recurrence] }),
+    ...(reminders && {
+      reminders:
+        reminders.length > 0 ? { useDefault: false, overrides: [...reminders] } : { useDefault: true },
+    }),
   }
 }
 
@@ -125,6 +131,8 @@ export function alreadySays(event: Event, fields: Event): boolean {
     (Date.parse(event[field]?.dateTime ?? '') === Date.parse(fields[field]?.dateTime ?? '') &&
       (fields[field]?.timeZone === undefined || fields[field]?.timeZone === event[field]?.timeZone))
   const emails = (list: readonly Attendee[] | undefined) => JSON.stringify(list?.map(emailOf).sort())
+  const popups = ({ reminders }: Event) =>
+    JSON.stringify((reminders?.overrides ?? []).map(({ method, minutes }) => `${method} ${minutes}`).sort())
   // The parts of a rule may come back in another order.
   const rules = (lines: readonly string[] | null | undefined) =>
     JSON.stringify((lines ?? []).map(line => line.split(/[:;]/).sort()).sort())
@@ -133,6 +141,7 @@ export function alreadySays(event: Event, fields: Event): boolean {
     (fields.description === undefined || fields.description === event.description) &&
     sameTime('start') &&
     sameTime('end') &&
+    (fields.reminders === undefined || popups(fields) === popups(event)) &&
     (fields.recurrence === undefined || rules(fields.recurrence) === rules(event.recurrence)) &&
     (fields.attendees === undefined || emails(fields.attendees) === emails(event.attendees ?? []))
   )

@@ -2,7 +2,7 @@ import type { FieldFault } from '../problem.ts'
 
 /** What is refused of a schema before anybody compiles it. */
 
-export const LARGEST_SCHEMA_BYTES = 32_768
+const LARGEST_SCHEMA_BYTES = 32_768
 const MOST_VALUES = 2000
 const DEEPEST = 24
 const DRAFT = 'https://json-schema.org/draft/2020-12/schema'
