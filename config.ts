@@ -317,6 +317,17 @@ const SETTINGS = {
     about:
       'Key that webhook secrets and the keys of access tokens are encrypted with, 32 bytes in base64, the same for every API process. Without it one is made in the data folder',
   },
+  TESTIGO_SMTP_URL: {
+    schema: z.url({ protocol: /^smtps?$/, error: 'must look like smtp://user:password@host:587' }).optional(),
+    about:
+      'Mail server that mail goes through: smtp:// (STARTTLS where it has it, always with ?tls=required) or smtps://. Without it no mail is sent',
+    example: 'smtp://testigo:secret@mail.example.com:587?tls=required',
+  },
+  TESTIGO_MAIL_FROM: {
+    schema: text.optional(),
+    about: 'Sender of mail; needed where there is a mail server',
+    example: 'Testigo <testigo@example.com>',
+  },
   TESTIGO_WEBHOOK_ALLOW_PRIVATE: {
     schema: onOff('off'),
     about: 'Let webhooks go to private and loopback addresses, and over plain http: on or off',
@@ -478,6 +489,7 @@ function shape(v: Values) {
       onlyBotsSeconds: v.TESTIGO_ONLY_BOTS_SECONDS,
       longestExtraSeconds: v.TESTIGO_LONGEST_EXTRA_SECONDS,
     },
+    mail: { smtpUrl: v.TESTIGO_SMTP_URL, from: v.TESTIGO_MAIL_FROM },
     encryptionKey: v.TESTIGO_ENCRYPTION_KEY,
     webhooks: {
       allowPrivate: v.TESTIGO_WEBHOOK_ALLOW_PRIVATE,

@@ -10,7 +10,9 @@ import { openMeetingLocks } from '../db/meeting-locks.ts'
 import { createGoogle } from '../google/google.ts'
 import type { Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
+import { openPostOffice } from './mail/post-office.ts'
 import { startReminding } from './mail/remind.ts'
+import { startMailSender } from './mail/sender.ts'
 import { openGoogleSignIn } from './people/google-sign-in.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createRecordingLink } from './recording-link.ts'
@@ -107,6 +109,11 @@ export async function startApi(
     log,
   })
   opened.defer(() => dispatcher.close(CLOSE_LIMIT_MS))
+  const mail = mailSettings(config)
+  if (mail) {
+    const sender = startMailSender({ db: database.db, postOffice: openPostOffice(mail), clock, log })
+    opened.defer(() => sender.close(CLOSE_LIMIT_MS))
+  } else log.warn({}, 'TESTIGO_SMTP_URL is not set: no mail is sent')
   const reminding = startReminding({ db: database.db, clock, log })
   opened.defer(() => reminding.close(CLOSE_LIMIT_MS))
   const server = createHttpServer(app)
@@ -125,6 +132,16 @@ export async function startApi(
     return closed
   }
   return { url: `http://${host}:${port}`, close, [Symbol.asyncDispose]: close }
+}
+
+/** @throws {SettingsRefused} for a mail server without a sender */
+function mailSettings({ mail: { smtpUrl, from } }: Config): { smtpUrl: string; from: string } | undefined {
+  if (smtpUrl === undefined) return undefined
+  if (from === undefined)
+    throw new SettingsRefused([
+      'TESTIGO_MAIL_FROM is missing. Set it to: the sender of mail, such as Testigo <testigo@example.com>.',
+    ])
+  return { smtpUrl, from }
 }
 
 type HttpServer = ReturnType<typeof createHttpServer>
