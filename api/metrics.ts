@@ -69,7 +69,7 @@ function metricsText(metrics: Metrics): string {
     family(
       'testigo_waiting_seconds',
       'gauge',
-      'How long the longest waiting has waited: the newest stored picture of a living attempt, a bot after the start, a recording to be taken up again, a video to be made or copied, a job to be taken.',
+      'How long the longest waiting has waited: the newest stored picture of a living attempt, a bot after the start, a recording to be taken up again, a video to be made or copied, a job to be taken, a note for the audit log to be chained.',
       each('what', metrics.waitingSeconds),
     ),
     family(

@@ -15,8 +15,8 @@ export interface AuditNote extends Omit<AuditEntry, 'at'> {
 /**
  * Writes what was done into the audit log, in the transaction of what it tells about. Unlike `appendAudit` it locks
  * nothing: the note comes into the organisation's chain within a second of the commit (see {@link startAuditChaining}).
- * Where 50 meetings of one organisation are made at once this adds 2 ms to the 95th percentile, appending to the chain
- * itself 470 ms.
+ * Measured with meetings of one organisation made 50 at once, as fast as two cores allow, 95th percentile: 60 ms without
+ * any entry, 83 ms with a note, 1,046 ms with `appendAudit`. At 100 a second a note cannot be told from none (12 ms).
  *
  * Order in the chain: what was committed before another note was written stands before it. So write the note after the
  * rows it is about: their locks then put the notes about one thing into the order of their commits.

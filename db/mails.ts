@@ -65,7 +65,7 @@ export async function mailPeople(
 }
 
 /** Lower-cased addresses of the users who are administrators. */
-export async function administratorsOf(db: Queryable, organizationId: string): Promise<string[]> {
+async function administratorsOf(db: Queryable, organizationId: string): Promise<string[]> {
   const rows = await db
     .select({ email: users.email })
     .from(users)

@@ -17,6 +17,8 @@ export type Waiting = {
   drive: number
   /** A job that is due and that nobody has taken. */
   job: number
+  /** A note for the audit log that is not in its chain yet. */
+  audit: number
 }
 
 /** How everything stands, all organisations together. */
@@ -71,6 +73,7 @@ async function readAttempts(db: Database): Promise<Pick<Metrics, 'attemptsLiving
       union all select 'rejoin', updated_at from recordings where status = 'interrupted'
       union all select 'finish', updated_at from recordings where status = 'finishing'
       union all select 'drive', available_at from recordings where drive_status = 'pending'
+      union all select 'audit', at from audit_pending
       union all select 'job', start_after from pgboss.job where state in ('created', 'retry')
     ), longest as (
       select what, greatest(0, extract(epoch from now() - min(since)))::float8 as seconds from waiting group by what
@@ -84,11 +87,19 @@ async function readAttempts(db: Database): Promise<Pick<Metrics, 'attemptsLiving
         sql`, `,
       )}`)
   if (!row) throw new Error('the database did not say what waits')
-  const { living, segment, join, rejoin, finish, drive, job } = row
-  return { attemptsLiving: living, waitingSeconds: { segment, join, rejoin, finish, drive, job } }
+  const { living, segment, join, rejoin, finish, drive, job, audit } = row
+  return { attemptsLiving: living, waitingSeconds: { segment, join, rejoin, finish, drive, job, audit } }
 }
 
-const WAITING = ['segment', 'join', 'rejoin', 'finish', 'drive', 'job'] as const satisfies (keyof Waiting)[]
+const WAITING = [
+  'segment',
+  'join',
+  'rejoin',
+  'finish',
+  'drive',
+  'job',
+  'audit',
+] as const satisfies (keyof Waiting)[]
 
 async function readJobs(db: Database): Promise<Metrics['jobs']> {
   const rows = await db.execute<Metrics['jobs'][number]>(sql`

@@ -20,7 +20,7 @@ export interface DueForErasure {
 const END = sql`coalesce(${meetings.actualEnd}, ${meetings.cancelledAt}, ${meetings.endsAt})`
 
 /** When a meeting was over, from which its retention counts. */
-export function overSince(meeting: Pick<Meeting, 'actualEnd' | 'cancelledAt' | 'endsAt'>): Date {
+function overSince(meeting: Pick<Meeting, 'actualEnd' | 'cancelledAt' | 'endsAt'>): Date {
   return meeting.actualEnd ?? meeting.cancelledAt ?? meeting.endsAt
 }
 

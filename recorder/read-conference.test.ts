@@ -201,7 +201,10 @@ test('too little recorded raises the alert once, with every gap and its reason',
     }),
   ])
   const audit = await listAuditOf(stage.database.db, stage.organizationId, `recording:${meeting.recordingId}`)
-  expect(audit.map(({ detail }) => detail.alert)).toEqual([true])
+  expect(audit.map(({ action, detail }) => [action, detail.alert])).toEqual([
+    ['coverage.alert', undefined],
+    ['recording.coverage', true],
+  ])
 })
 
 test.each([

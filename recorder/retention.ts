@@ -62,7 +62,7 @@ export async function applyRetention(deps: RetentionDeps, signal: AbortSignal): 
 }
 
 /** Erases one meeting, where its retention is over. @returns undefined where it is not */
-export async function eraseMeeting(
+async function eraseMeeting(
   deps: RetentionDeps,
   meetingId: string,
   signal: AbortSignal,

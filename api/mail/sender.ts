@@ -100,7 +100,7 @@ async function sendOne({ db, postOffice, clock, log }: SenderDeps, claimed: Clai
 }
 
 /** 15 s, doubled each time, at most two hours. */
-export function retryDelayMs(attempts: number): number {
+function retryDelayMs(attempts: number): number {
   return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(20, attempts - 1))
 }
 
