@@ -44,6 +44,9 @@ export async function backUpByCopy(databaseUrl: string, path: string): Promise<B
           const list = columns.map(column => `"${column.replaceAll('"', '""')}"`).join(', ')
           const data = await tx.unsafe(`copy (select ${list} from ${name}) to stdout`).readable()
           const end = await writer.table({ table, columns }, data as AsyncIterable<Buffer>)
+          // The driver pauses its socket for a slow reader until the reader wants more. One that was slow with the last
+          // piece wants no more, and the answer to the next statement would never be read.
+          data._read(0)
           rows += end.rows
         }
       })

@@ -9,7 +9,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test
 import { createApiKey } from '../../db/api-keys.ts'
 import { appendAudit, verifyChain } from '../../db/audit.ts'
 import { chainAllNotes, chainNotesOf } from '../../db/audit-notes.ts'
-import { type OpenDatabase, openDatabase } from '../../db/connect.ts'
+import { migrateDatabase, type OpenDatabase, openDatabase } from '../../db/connect.ts'
 import { type OpenJobs, openJobs } from '../../db/jobs.ts'
 import { insertMeeting } from '../../db/meetings.ts'
 import { auditLog, meetings, organizations, participants, recordings } from '../../db/schema.ts'
@@ -70,17 +70,22 @@ async function makeMeeting(): Promise<string> {
   return id
 }
 
-/** A database on another server, with nothing in it. */
+/** Another database, with nothing in it. */
 async function emptyTarget(): Promise<string> {
-  const other = await openTestDatabase()
-  onTestFinished(() => other[Symbol.asyncDispose]())
-  const url = new URL(other.url)
-  const connection = postgres(other.url, { max: 1, onnotice: () => {} })
   const name = `target_${randomUUID().slice(0, 8)}`
-  await connection.unsafe(`create database ${name}`)
-  await connection.end()
+  await database.db.execute(sql`create database ${sql.identifier(name)}`)
+  const url = new URL(server.url)
   url.pathname = `/${name}`
   return url.href
+}
+
+/** Another database, with somebody else's rows in it. */
+async function filledTarget(): Promise<string> {
+  const url = await emptyTarget()
+  await migrateDatabase(url)
+  await using filled = openDatabase(url)
+  await filled.db.insert(organizations).values({ id: randomUUID(), name: 'stays' })
+  return url
 }
 
 /** Every row of every table, in one order. */
@@ -174,6 +179,18 @@ describe('a backup', () => {
     expect(await verifyChain(db, organizationId)).toMatchObject({ ok: true, waiting: 0 })
   })
 
+  test('of large tables goes on after each of them, however slow the disk is', async () => {
+    const meetingId = await makeMeeting()
+    await database.db.execute(sql`
+      insert into meeting_events (organization_id, meeting_id, actor, kind, detail)
+      select ${organizationId}, ${meetingId}, 'x', 'large', jsonb_build_object('text', repeat('x', 2000))
+      from generate_series(1, 4000)`)
+    for (let made = 0; made < 3; made += 1) await backUpByCopy(server.url, file)
+    const { rows } = await checkBackup(file)
+    expect(rows).toBeGreaterThan(4000)
+    await database.db.execute(sql`delete from meeting_events where kind = 'large'`)
+  })
+
   test('of a database without our tables is refused, and leaves no file', async () => {
     await expect(backUpByCopy(await emptyTarget(), file)).rejects.toMatchObject({
       code: 'nothing_to_back_up',
@@ -186,15 +203,10 @@ describe('a restore', () => {
   test('over rows is refused, and with force it replaces them', async () => {
     await makeMeeting()
     await backUpByCopy(server.url, file)
-    const other = await openTestDatabase()
-    onTestFinished(() => other[Symbol.asyncDispose]())
-    {
-      await using filled = openDatabase(other.url)
-      await filled.db.insert(organizations).values({ id: randomUUID(), name: 'somebody else' })
-    }
-    await expect(restore(other.url, file, { force: false })).rejects.toMatchObject({ code: 'cannot_restore' })
-    await restore(other.url, file, { force: true })
-    expect(await contents(other.url)).toEqual(await contents(server.url))
+    const target = await filledTarget()
+    await expect(restore(target, file, { force: false })).rejects.toMatchObject({ code: 'cannot_restore' })
+    await restore(target, file, { force: true })
+    expect(await contents(target)).toEqual(await contents(server.url))
   })
 
   test('over tables that are not ours is refused, whatever is asked', async () => {
@@ -215,11 +227,9 @@ describe('a restore', () => {
   ])('of a file that %s is refused before anything is emptied', async (_what, damage) => {
     await backUpByCopy(server.url, file)
     await writeFile(file, damage(await readFile(file)))
-    const other = await openTestDatabase()
-    onTestFinished(() => other[Symbol.asyncDispose]())
-    await using filled = openDatabase(other.url)
-    await filled.db.insert(organizations).values({ id: randomUUID(), name: 'stays' })
-    await expect(restore(other.url, file, { force: true })).rejects.toMatchObject({ code: 'backup_damaged' })
+    const target = await filledTarget()
+    await expect(restore(target, file, { force: true })).rejects.toMatchObject({ code: 'backup_damaged' })
+    await using filled = openDatabase(target)
     expect((await filled.db.select().from(organizations)).map(({ name }) => name)).toEqual(['stays'])
   })
 
