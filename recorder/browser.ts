@@ -53,8 +53,13 @@ export interface RecorderBrowser extends AsyncDisposable {
   pid: number
   /** Settles once, when Chromium has ended for whatever reason. Never rejects. */
   closed: Promise<BrowserClosed>
-  /** Ends the whole process tree and removes a temporary profile. May be called twice. */
-  stop(): Promise<void>
+  /** What Chromium said about the last tab that crashed, such as `killed (code 9)`; undefined while none did. */
+  lastCrash(): string | undefined
+  /**
+   * Ends the whole process tree and removes a temporary profile. May be called twice. `politely` (default): Chromium is
+   * asked first, 5 s long; else it is killed.
+   */
+  stop(options?: { politely: boolean }): Promise<void>
 }
 
 /** Chromium did not start; the message says what to do. */
@@ -181,11 +186,33 @@ async function openRecorderBrowser(
   const extensionPage = await getExtensionPage(browser)
   const { page, tabId } = await findMeetingTab(browser, extensionPage)
   await page.bringToFront()
-  const stop = () => {
-    stopping ??= endProcessTree(browser).then(removeTemporaryProfile)
+  const lastCrash = await watchCrashes(browser)
+  const stop = ({ politely } = { politely: true }) => {
+    stopping ??= endProcessTree(browser, politely).then(removeTemporaryProfile)
     return stopping
   }
-  return { browser, page, extensionPage, tabId, pid, closed, stop, [Symbol.asyncDispose]: stop }
+  return {
+    browser,
+    page,
+    extensionPage,
+    tabId,
+    pid,
+    closed,
+    lastCrash,
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  }
+}
+
+/** Chromium tells why a tab crashed (killed, out of memory) only here; the page's own event just says that it did. */
+async function watchCrashes(browser: Browser): Promise<() => string | undefined> {
+  let last: string | undefined
+  const session = await browser.target().createCDPSession()
+  session.on('Target.targetCrashed', ({ status, errorCode }) => {
+    last = `${status} (code ${errorCode})`
+  })
+  await session.send('Target.setDiscoverTargets', { discover: true })
+  return () => last
 }
 
 /** The one tab that is not the extension's. A kept profile may bring back tabs of its last visit: those are closed. */
@@ -209,8 +236,8 @@ interface TabsApi {
   query(filter: object): Promise<{ id: number }[]>
 }
 
-/** Asks Chromium to close, then kills whatever of its tree is left. */
-async function endProcessTree(browser: Browser): Promise<void> {
+/** Asks Chromium to close, if wanted, then kills whatever of its tree is left. */
+async function endProcessTree(browser: Browser, politely = true): Promise<void> {
   const child = browser.process()
   const pid = child?.pid
   if (child === null || pid === undefined) return
@@ -220,7 +247,7 @@ async function endProcessTree(browser: Browser): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) resolve()
     child.once('exit', () => resolve())
   })
-  if (browser.connected) {
+  if (politely && browser.connected) {
     // Closing can hang with a hung tab and fails when Chromium dies meanwhile; the kill below settles both.
     const closing = puppeteerClose(browser).catch(() => undefined)
     await within(POLITE_CLOSE_MS, Promise.all([closing, exited]))

@@ -46,7 +46,7 @@ async function sendBot(wanted: CreateMeeting, signedInAs: typeof account | null 
         as: guest,
         language: 'en',
         limits: { pageLoadMs: 10_000, waitingRoomMs: 30_000, unknownScreenMs: 4_000, refusedPausesMs: [200] },
-        giveUpAt: new Date(Date.now() + 20_000),
+        giveUpAt: () => new Date(Date.now() + 20_000),
         clock: systemClock,
         log,
         signal: new AbortController().signal,
@@ -80,7 +80,7 @@ function watch(bot: Bot, options: Partial<WatchOptions> = {}): Watched {
       pollMs: 1_000,
     },
     scheduledStart: new Date(),
-    hardStopAt: new Date(Date.now() + 60_000),
+    hardStopAt: () => new Date(Date.now() + 60_000),
     ownName: 'Testigo bot',
     clock: systemClock,
     log,
@@ -157,7 +157,7 @@ test.concurrent('an unanswered knock is repeated, the old one withdrawn first', 
   const stop = new AbortController()
   const joining = bot.join({
     limits: { pageLoadMs: 10_000, waitingRoomMs: 1_000, unknownScreenMs: 4_000 },
-    giveUpAt: new Date(Date.now() + 60_000),
+    giveUpAt: () => new Date(Date.now() + 60_000),
     signal: stop.signal,
   })
   const done = () =>

@@ -27,6 +27,7 @@ const actions: Record<string, (meeting: Meeting, body: Body) => void> = {
   freeze: (meeting, body) => {
     meeting.freeze(milliseconds(body))
   },
+  'exhaust-memory': meeting => meeting.exhaustMemory(),
   'cut-media': meeting => meeting.cutMedia(),
   'restore-media': meeting => meeting.restoreMedia(),
   reload: meeting => meeting.reload(),

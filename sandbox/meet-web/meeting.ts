@@ -126,6 +126,12 @@ export class Meeting {
     for (const seat of this.#call.seats) this.#call.freeze(seat, durationMs)
   }
 
+  /** Every page takes memory until its renderer may not have more. Limit it (`--js-flags=--max-old-space-size`). */
+  exhaustMemory(): void {
+    this.log.add('memory-exhausted')
+    this.#call.broadcast({ type: 'exhaust-memory' })
+  }
+
   /** The media path goes dead without a word, the page stays. `restoreMedia` brings it back. */
   cutMedia(): void {
     for (const seat of this.#call.seatsIn('call')) this.#call.cutMedia(seat)
