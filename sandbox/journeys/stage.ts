@@ -9,7 +9,7 @@ import { type ServiceProcess, startService } from '../../scripts/service-process
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 import type { Meeting as SimulatedCall } from '../meet-web/meeting.ts'
 import { signInProfile } from '../sign-in.ts'
-import { type Calls, type Sandbox, startSandbox } from '../start.ts'
+import { type Calls, type Sandbox, type SandboxOptions, startSandbox } from '../start.ts'
 import { type StageDatabase, startStageDatabase } from './stage-database.ts'
 import { type StageRecorder, startStageRecorder } from './stage-recorder.ts'
 
@@ -94,6 +94,8 @@ export interface StageOptions {
   recorders?: readonly string[]
   /** Pictures of the people in the calls; small ones when absent. */
   people?: { fps: number; tileSize: { width: number; height: number } }
+  /** How Google's conference records follow the calls. */
+  conferences?: SandboxOptions['conferences']
   /** A second signed-in account for meetings with two recorders. */
   secondBot?: boolean
   /** Takes what the services print; standard error when absent. */
@@ -114,6 +116,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       fps: 15,
       tileSize: { width: 320, height: 180 },
       ...options.people,
+      ...(options.conferences ? { conferences: options.conferences } : {}),
     }),
   )
   const s3 = new URL(sandbox.s3.endpoint)
