@@ -77,6 +77,35 @@ export async function findUnrecorded(db: Queryable, recordingId?: string): Promi
     .limit(MOST)
 }
 
+/** Settled recordings whose rows were not compared with the bucket since they were settled. */
+export async function findUncompared(
+  db: Queryable,
+  settledBefore: Date,
+  most: number,
+): Promise<(typeof recordings.$inferSelect)[]> {
+  return await db
+    .select()
+    .from(recordings)
+    .where(
+      and(
+        inArray(recordings.status, ['available', 'partial', 'failed']),
+        lt(recordings.updatedAt, settledBefore),
+        sql`(${recordings.bucketCheckedAt} is null or ${recordings.bucketCheckedAt} < ${recordings.updatedAt})`,
+      ),
+    )
+    .limit(most)
+}
+
+/** Meetings that a recorder should have been sent to and that none has taken. */
+export async function findWaiting(db: Queryable, seconds: number): Promise<string[]> {
+  const rows = await db.execute<{ key: string }>(
+    sql`select singleton_key as key from pgboss.job
+      where name = 'record-meeting' and state < 'active' and start_after < now() - ${seconds} * interval '1 second'
+      order by start_after limit ${MOST}`,
+  )
+  return rows.map(({ key }) => key)
+}
+
 /** Meetings that were over before they ever got a link. */
 export function findNeverMade(db: Queryable, now: Date): Promise<Stalled[]> {
   return stalled(

@@ -69,7 +69,9 @@ async function main(config: Config): Promise<void> {
   await jobs.work('import-native', { atOnce: 1, pollMs: 5000 }, async (payload, job) => {
     await importNative(deps, payload, AbortSignal.any([stopping.signal, job.signal]))
   })
-  await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, () => sweep(deps))
+  await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, (_, job) =>
+    sweep(deps, AbortSignal.any([stopping.signal, job.signal])),
+  )
   await jobs.schedule('sweep', '* * * * *')
   process.stdout.write(`Testigo's recorder ${name} is ready, ${config.recorder.slots} at once\n`)
 
