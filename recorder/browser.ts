@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core'
 import { getExtensionPage, launch as launchWithExtension, wss as openedAtImport } from 'puppeteer-stream'
 import { within } from '../clock.ts'
+import { explainLaunchFailure } from './browser-start-failure.ts'
 import { mergeListSwitches } from './chromium-args.ts'
 import { listProcessGroup, listProcessTree, type ProcessStat, stillRunning } from './process-tree.ts'
 
@@ -13,6 +14,8 @@ import { listProcessGroup, listProcessTree, type ProcessStat, stillRunning } fro
 // (dependencies.md §1.1, quirk 5). Our capture has its own, so this one goes before anything else happens.
 const strayServer = await openedAtImport
 if (strayServer !== undefined) await new Promise<void>(resolve => strayServer.close(() => resolve()))
+
+export { BrowserDidNotStart } from './browser-start-failure.ts'
 
 const LAUNCH_TIMEOUT_MS = 30_000
 const POLITE_CLOSE_MS = 5_000
@@ -62,17 +65,6 @@ export interface RecorderBrowser extends AsyncDisposable {
   stop(options?: { politely: boolean }): Promise<void>
 }
 
-/** Chromium did not start; the message says what to do. */
-export class BrowserDidNotStart extends Error {
-  readonly reason: 'not-found' | 'profile-in-use' | 'no-sandbox' | 'no-display' | 'other'
-
-  constructor(reason: BrowserDidNotStart['reason'], message: string, cause: unknown) {
-    super(message, { cause })
-    this.name = 'BrowserDidNotStart'
-    this.reason = reason
-  }
-}
-
 /** Our switches for these settings, repeated list switches put together (a pure value). */
 export function chromiumSwitches(settings: BrowserSettings): string[] {
   return mergeListSwitches([
@@ -106,7 +98,7 @@ export async function launchBrowser(settings: BrowserSettings): Promise<Recorder
   } catch (error) {
     if (browser !== undefined) await endProcessTree(browser)
     await removeTemporaryProfile()
-    throw explainLaunchFailure(error, settings)
+    throw await explainLaunchFailure(error, settings)
   }
 }
 
@@ -279,38 +271,4 @@ function kill(victim: ProcessStat): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
-}
-
-function explainLaunchFailure(error: unknown, settings: BrowserSettings): BrowserDidNotStart {
-  const text = error instanceof Error ? error.message : String(error)
-  if (/not found at the configured executablePath|ENOENT/.test(text)) {
-    return new BrowserDidNotStart(
-      'not-found',
-      `There is no Chromium at ${settings.chromiumPath}. Install the package "chromium" or set CHROMIUM_PATH.`,
-      error,
-    )
-  }
-  if (/already running for/.test(text)) {
-    return new BrowserDidNotStart(
-      'profile-in-use',
-      `Another Chromium uses the profile ${settings.profileDir}. Stop it or use another profile.`,
-      error,
-    )
-  }
-  if (/without --no-sandbox|No usable sandbox|sandbox/i.test(text)) {
-    return new BrowserDidNotStart(
-      'no-sandbox',
-      "Chromium's sandbox cannot be used here (root, or a container without user namespaces). " +
-        'Run as an ordinary user with the shipped seccomp profile, or turn the sandbox off in the settings.',
-      error,
-    )
-  }
-  if (/Missing X server/.test(text)) {
-    return new BrowserDidNotStart(
-      'no-display',
-      'A window was asked for and there is no display (DISPLAY).',
-      error,
-    )
-  }
-  return new BrowserDidNotStart('other', `Chromium did not start: ${text.split('\n')[0]}`, error)
 }
