@@ -24,12 +24,18 @@ interface Bot extends AsyncDisposable {
   page: MeetPage
   meeting: Meeting
   states: string[]
+  /** Its renderer dies. */
+  crash(): Promise<void>
   join(options?: Partial<JoinOptions>): ReturnType<typeof joinCall>
 }
 
 /** A bot in a browser profile of its own, and a meeting that draws itself quickly. */
-async function sendBot(wanted: CreateMeeting, signedInAs: typeof account | null = null): Promise<Bot> {
-  const meeting = world.web.createMeeting({ renderDelayMs: 50, chipsDelayMs: 300, ...wanted })
+async function sendBot(
+  wanted: CreateMeeting,
+  signedInAs: typeof account | null = null,
+  of?: Meeting,
+): Promise<Bot> {
+  const meeting = of ?? world.web.createMeeting({ renderDelayMs: 50, chipsDelayMs: 300, ...wanted })
   const context = await world.browser.createBrowserContext()
   const tab = await context.newPage()
   if (signedInAs)
@@ -40,6 +46,11 @@ async function sendBot(wanted: CreateMeeting, signedInAs: typeof account | null 
     page,
     meeting,
     states,
+    async crash() {
+      const session = await tab.createCDPSession()
+      session.send('Page.crash').catch(() => 'the page is gone, as asked')
+      await meeting.waitFor('page-gone', 5_000)
+    },
     join: options =>
       joinCall(page, {
         url: meeting.url,
@@ -293,4 +304,71 @@ test('a frozen page is told from a quiet one', async () => {
   const watched = watch(bot, { limits })
   bot.meeting.freeze(25_000)
   expect(await watched.result).toMatchObject({ ending: 'page_frozen' })
+})
+
+const asAccount = { as: { kind: 'signed_in', email: account.email } } as const
+
+/** Another bot of the same account at the same meeting. */
+async function sendSecondBot(first: Bot): Promise<Bot> {
+  return await sendBot({}, account, first.meeting)
+}
+
+test.each([
+  ['beside it', 'button'],
+  ['in the list of other ways', 'list'],
+] as const)('a handover joins while the earlier bot stays: "Join here too" %s', async (_, joinHereToo) => {
+  await using first = await sendBot({ participants: ['Ana Torres'], joinHereToo }, account)
+  expect(await first.join(asAccount)).toMatchObject({ kind: 'joined', ownName: account.name })
+  await using second = await sendSecondBot(first)
+  expect(await second.join({ ...asAccount, beside: true })).toMatchObject({ kind: 'joined' })
+  expect(first.meeting.inCall).toEqual(['Ana Torres', account.name, account.name])
+})
+
+test.each([
+  ['English', null],
+  ['Spanish', 'es'],
+] as const)('a takeover ends the earlier seat, whose bot sees it (%s)', async (_, language) => {
+  await using first = await sendBot({ participants: ['Ana Torres'], language }, account)
+  await first.join(asAccount)
+  const watched = watch(first)
+  await using second = await sendSecondBot(first)
+  expect(await second.join(asAccount)).toMatchObject({ kind: 'joined' })
+  expect(await watched.result).toMatchObject({ ending: 'switched_elsewhere', stillInCall: false })
+  expect(first.meeting.inCall).toEqual(['Ana Torres', account.name])
+})
+
+test('the seat of a bot that died lingers, is taken over, and is no company until then', async () => {
+  const wanted = { participants: ['Ana Torres'], ghostMs: 60_000 }
+  const first = await sendBot(wanted, account)
+  await first.join(asAccount)
+  await first.crash()
+  await using beside = await sendSecondBot(first)
+  await beside.join({ ...asAccount, beside: true })
+  expect(beside.meeting.inCall).toEqual(['Ana Torres', account.name, account.name])
+  beside.meeting.leave()
+  const limits = {
+    nobodyCameMs: 1_000,
+    everyoneLeftMs: 600_000,
+    onlyBotsMs: 1_500,
+    connectionLostMs: 5_000,
+    unknownScreenMs: 4_000,
+    frozenMs: 6_000,
+    pollMs: 1_000,
+  }
+  const watched = watch(beside, { limits, ownName: null, sawPeopleBefore: true })
+  expect(await watched.result).toMatchObject({ ending: 'only_bots_left' })
+  await beside.page.leave(5_000)
+  await using third = await sendSecondBot(first)
+  expect(await third.join(asAccount)).toMatchObject({ kind: 'joined' })
+  expect(third.meeting.inCall).toEqual([account.name])
+  await first[Symbol.asyncDispose]()
+})
+
+test('who is put out of an empty call before anybody could be expected is told apart from a lost connection', async () => {
+  await using bot = await sendBot({ participants: [], alonePromptAfterMs: 3_600_000 })
+  await bot.join()
+  const watched = watch(bot)
+  await bot.meeting.waitFor('people', 5_000)
+  bot.meeting.emptyCall()
+  expect(await watched.result).toMatchObject({ ending: 'put_out_of_empty_call', stillInCall: false })
 })

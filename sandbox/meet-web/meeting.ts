@@ -79,6 +79,11 @@ export class Meeting {
     this.#call.end()
   }
 
+  /** Meet puts out everybody who is alone in the call, as after an unanswered prompt. */
+  emptyCall(): void {
+    for (const seat of this.#call.seatsIn('call')) this.#call.exit(seat, 'alone', 'everyone-left')
+  }
+
   /** A simulated participant comes in. */
   join(participant: string | ParticipantSettings): void {
     this.#call.participantJoins(typeof participant === 'string' ? { name: participant } : participant)
