@@ -39,6 +39,8 @@ export interface Stage extends AsyncDisposable {
   sandbox: Sandbox
   db: Database
   database: StageDatabase
+  /** The settings that the services run with; recorders have a data folder and a host name of their own. */
+  env: Record<string, string | undefined>
   /** The wire on which the services reach S3. */
   s3Wire: FaultProxy
   api: ServiceProcess
@@ -154,6 +156,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
     sandbox,
     db: connection.db,
     database,
+    env,
     s3Wire,
     api,
     recorders,

@@ -12,6 +12,8 @@ export interface Ground extends AsyncDisposable {
   full: boolean
   /** For downloaded files; emptied between rows. */
   dir: string
+  /** The browser of the simulated people runs: whoever comes now sees them at once. */
+  isWarm: boolean
   /** Chooses what the next meeting of that title is like. */
   plan(title: string, calls: Calls): void
   /** The recorder that carries out an attempt. */
@@ -61,6 +63,7 @@ export async function openGround(options: {
     stage,
     dir,
     full: options.full,
+    isWarm: false,
     plan: (title, calls) => plans.set(title, calls),
     recorderOf({ recorder }) {
       const host = recorder.replace(/:\d+$/, '')

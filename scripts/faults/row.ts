@@ -1,5 +1,6 @@
 import type { Ground } from './ground.ts'
 
+const LONGEST_WHY = 600
 const GOOD = ['available', 'partial']
 
 /** One fault of the table: how it is caused, and what must be left of the recording. */
@@ -69,7 +70,7 @@ export function judge(row: Row, seen: Seen, tookSeconds: number): Line {
 
 /** The line of a row that could not be carried through. */
 export function broken(row: Row, error: unknown, tookSeconds: number): Line {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = (error instanceof Error ? error.message : String(error)).slice(0, LONGEST_WHY)
   return {
     fault: row.name,
     ok: false,
