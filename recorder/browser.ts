@@ -110,6 +110,7 @@ async function startChromium(settings: BrowserSettings, userDataDir: string): Pr
     // quirk 3), so both are waited for here; a page that did not open would else be an unhandled rejection.
     launch: async (options: LaunchOptions) => {
       const browser = await puppeteer.launch({ ...options, enableExtensions: true })
+      outliveItsPipes(browser)
       try {
         await browser.installExtension(EXTENSION_DIR)
       } catch (error) {
@@ -155,6 +156,14 @@ async function startChromium(settings: BrowserSettings, userDataDir: string): Pr
     await endProcessTree(browser)
     throw error
   }
+}
+
+/**
+ * A Chromium that is killed with commands unread resets its pipes, and puppeteer listens to them no more by then: an
+ * error nobody listens to would end this process. How Chromium ended is told by `closed`.
+ */
+function outliveItsPipes(browser: Browser): void {
+  for (const stream of browser.process()?.stdio ?? []) stream?.on('error', () => undefined)
 }
 
 async function openRecorderBrowser(

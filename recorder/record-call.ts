@@ -30,7 +30,7 @@ const WATCH_EVERY_MS = 1_000
 /** How long each part may take to close. */
 const CLOSE_LIMIT_MS = 60_000
 /** The same after the page died: what can still come has come by then, and the next attempt waits. */
-const CLOSE_DEAD_LIMIT_MS = 1_500
+const CLOSE_DEAD_LIMIT_MS = 1_000
 const LEAVE_LIMIT_MS = 8_000
 /** Nobody sees a leave over a lost connection. */
 const LEAVE_LOST_LIMIT_MS = 1_000
@@ -163,7 +163,8 @@ async function closeAll(call: InCall, ending: Ending, parts: Parts): Promise<voi
   const dead = ending === 'browser_died' || ending === 'page_frozen'
   const limitMs = dead ? CLOSE_DEAD_LIMIT_MS : CLOSE_LIMIT_MS
   const close = (work: Promise<unknown>, what: string, ms = limitMs) => closeQuietly(work, what, ms, log)
-  await close(capture.stop(), 'the capture')
+  const captureBroke = dead || ending === 'capture_failed'
+  await close(capture.stop(), 'the capture', captureBroke ? CLOSE_DEAD_LIMIT_MS : CLOSE_LIMIT_MS)
   // Asking a dead page to close takes longer than anybody waits for it.
   const browserGone = dead
     ? close(browser.stop({ politely: false }), 'the browser', CLOSE_LIMIT_MS)
@@ -171,11 +172,13 @@ async function closeAll(call: InCall, ending: Ending, parts: Parts): Promise<voi
   await close(segmenter.stop(), 'the segmenter')
   await close(stored, 'storing the last segments', CLOSE_LIMIT_MS)
   await close(Promise.all([watched, listening]), 'watching the call')
-  if (!dead) {
+  // Nothing can be pressed on a page that does not answer.
+  if (!dead && page.silentForMs() === 0) {
     const leaveMs = ending === 'connection_lost' ? LEAVE_LOST_LIMIT_MS : LEAVE_LIMIT_MS
     await close(page.leave(leaveMs), 'leaving the call')
   }
   await browserGone
+  if (captureBroke && !dead) await close(browser.stop({ politely: false }), 'the browser')
 }
 
 async function storeAll(segments: AsyncIterable<Segment>, sink: VisitSink): Promise<void> {

@@ -88,6 +88,24 @@ describe('hangs', () => {
     expect(tookMs).toBeLessThan(HANG_LIMIT_MS)
   }, 60_000)
 
+  test('a capture extension that stands still is capture_failed within twelve seconds', async () => {
+    const visit = startVisit(web, meetingFor())
+    const { outcome, tookMs } = await breakAfterAWhile(visit, async () =>
+      signal((await visit.processes()).extension, 'SIGSTOP'),
+    )
+    expect(outcome).toMatchObject({ ending: 'capture_failed' })
+    expect(tookMs).toBeLessThan(HANG_LIMIT_MS + DEATH_LIMIT_MS)
+  }, 60_000)
+
+  test('a browser that stands still is noticed within twelve seconds', async () => {
+    const visit = startVisit(web, meetingFor())
+    const { outcome, tookMs } = await breakAfterAWhile(visit, async () =>
+      signal([(await visit.processes()).browser], 'SIGSTOP'),
+    )
+    expect(['page_frozen', 'capture_failed']).toContain(outcome.ending)
+    expect(tookMs).toBeLessThan(HANG_LIMIT_MS + DEATH_LIMIT_MS)
+  }, 60_000)
+
   test('a page whose scripts never end is page_frozen within twelve seconds', async () => {
     const meeting = meetingFor()
     const visit = startVisit(web, meeting)
