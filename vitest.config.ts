@@ -33,6 +33,7 @@ export default defineConfig({
           name: 'heavy',
           include: HEAVY,
           fileParallelism: false,
+          maxConcurrency: 2,
           sequence: { groupOrder: 1 },
         },
       },

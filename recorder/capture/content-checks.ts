@@ -24,7 +24,10 @@ const LOBBY_ALLOWED_MS = 5_000
 /** A shorter call may well be one still slide or all cameras off. */
 const FROZEN_AT_LEAST_MS = 60_000
 const SPEECH_SILENT_ALLOWED_MS = 5_000
-const TRACKS_APART_ALLOWED_MS = 200
+/** Sound that is missing: at the end against the picture, or within. */
+const SOUND_MISSING_ALLOWED_MS = 200
+/** A page on which nothing moves draws a picture a second or so: the last one stands until the sound ends. */
+const PICTURE_MISSING_ALLOWED_MS = 1500
 
 export type { Stretch } from './picture-and-sound.ts'
 
@@ -180,7 +183,8 @@ function judgeTracks(
 ) {
   if (video === undefined || audio === undefined)
     return { ok: false, sentence: 'a track is missing', apartMs: 0, worstApartMs: 0 }
-  const apartMs = Math.round(Math.abs(video.durationMs - audio.durationMs))
+  const pictureLongerMs = Math.round(video.durationMs - audio.durationMs)
+  const apartMs = Math.abs(pictureLongerMs)
   const missing = pieces.map(() => 0)
   const frameMs = audio.samples > 1 ? medianLengthMs(audio) : 0
   for (let sample = 0; sample < audio.samples - 1; sample++) {
@@ -189,9 +193,10 @@ function judgeTracks(
     const piece = pieces.findIndex(({ toMs }) => audio.timeMs(sample) < toMs)
     if (piece !== -1) missing[piece] = (missing[piece] ?? 0) + extraMs
   }
-  const worstApartMs = Math.round(Math.max(apartMs, ...missing))
+  const soundMissingMs = Math.round(Math.max(pictureLongerMs, ...missing))
+  const worstApartMs = Math.max(apartMs, soundMissingMs)
   return {
-    ok: worstApartMs <= TRACKS_APART_ALLOWED_MS,
+    ok: soundMissingMs <= SOUND_MISSING_ALLOWED_MS && -pictureLongerMs <= PICTURE_MISSING_ALLOWED_MS,
     sentence: `picture and sound differ by ${apartMs} ms over all, by ${worstApartMs} ms in the worst attempt`,
     apartMs,
     worstApartMs,
