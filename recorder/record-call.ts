@@ -90,6 +90,7 @@ export async function recordCall(visit: Visit, sink: VisitSink, call: InCall): P
     log,
     signal: AbortSignal.any([call.signal, watching.signal]),
     ...(visit.googleSaysSomebody ? { googleSaysSomebody: visit.googleSaysSomebody } : {}),
+    soundHeard: () => capture.soundHeard(),
     rejoin: call.rejoin,
     onPeople: change => telling.tell('people', () => sink.people(change)),
     onScreen: screen => {
