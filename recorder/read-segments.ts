@@ -8,7 +8,7 @@ import { returnBuffers } from './return-memory.ts'
 const AHEAD_BYTES = 12 * 1024 * 1024
 const MOST_AHEAD = 6
 const PROOFS_AT_ONCE = 6
-const RETURN_EVERY_BYTES = 16 * 1024 * 1024
+const RETURN_EVERY_BYTES = 32 * 1024 * 1024
 
 /** An object is gone, or is not what was recorded. */
 export class SegmentLost extends Error {

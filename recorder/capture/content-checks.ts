@@ -82,10 +82,9 @@ export async function checkContent(file: string, expected: ContentExpectation): 
     timeoutMs: expected.timeoutMs ?? LOOK_TIMEOUT_MS,
     ...(expected.signal && { signal: expected.signal }),
   }
-  const [picture, sound] = await Promise.all([
-    video && lookAtPictures(file, video, options),
-    audio && listenToSound(file, audio, speech, options),
-  ])
+  // One after the other: two decoders at once would be most of the memory that finishing takes.
+  const picture = video && (await lookAtPictures(file, video, options))
+  const sound = audio && (await listenToSound(file, audio, speech, options))
   const durationMs = Math.round(Math.max(video?.durationMs ?? 0, audio?.durationMs ?? 0))
   const pieces = expected.pieces ?? [{ fromMs: 0, toMs: durationMs }]
   const checks = {

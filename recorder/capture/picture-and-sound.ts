@@ -322,7 +322,8 @@ async function decode(
     timeoutMs,
     ...(signal && { signal }),
   }
-  const args = ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'level+error']
+  // Threads of their own hold pictures of their own.
+  const args = ['-hide_banner', '-nostdin', '-nostats', '-loglevel', 'level+error', '-threads', '1']
   await using child = startChild(
     'ffmpeg',
     [...args, ...decoder.input, '-i', 'pipe:0', ...decoder.output, 'pipe:1'],
