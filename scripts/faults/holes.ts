@@ -6,9 +6,14 @@ export interface FaultTimes {
   faultAtMs: number
   /** When what was away was there again; the time of the fault when nothing outside was away. */
   backAtMs?: number
+  /** So long after the fault what it does to the picture may begin; what is recorded until then is there. */
+  noticedMs?: number
   /** Is a hole allowed at the fault? Otherwise every hole is a loss. */
   interrupts: boolean
 }
+
+/** Pictures that were on their way when it happened. */
+const AT_ONCE_MS = 1_500
 
 /**
  * How much was captured before the fault and is not in the file, and how long it took until pictures were recorded
@@ -16,7 +21,7 @@ export interface FaultTimes {
  */
 export function measureHoles(
   holes: readonly Stretch[],
-  { faultAtMs, backAtMs = faultAtMs, interrupts }: FaultTimes,
+  { faultAtMs, backAtMs = faultAtMs, noticedMs = AT_ONCE_MS, interrupts }: FaultTimes,
 ): { lostSeconds: number; recoverySeconds: number } {
   if (!interrupts) {
     const longestMs = Math.max(0, ...holes.map(hole => hole.toMs - hole.fromMs))
@@ -27,10 +32,9 @@ export function measureHoles(
     }
   }
   // The hole at the fault, and those that begin before all is back, are time without recording, not lost recording.
-  const settledMs = Math.max(
-    backAtMs,
-    ...holes.filter(hole => hole.fromMs <= backAtMs).map(hole => hole.toMs),
-  )
+  const beginsUntilMs = Math.max(backAtMs, faultAtMs + noticedMs)
+  const atTheFault = holes.filter(hole => hole.fromMs <= beginsUntilMs)
+  const settledMs = Math.max(backAtMs, ...atTheFault.map(hole => hole.toMs))
   const before = holes.map(hole => ({ fromMs: hole.fromMs, toMs: Math.min(hole.toMs, faultAtMs) }))
   const later = holes.filter(hole => hole.fromMs > settledMs)
   return {

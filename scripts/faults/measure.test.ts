@@ -53,6 +53,18 @@ test('of a hole at the fault, the part before is lost and the part after is the 
   expect(measureHoles([], { faultAtMs: T, interrupts: true })).toEqual({ lostSeconds: 0, recoverySeconds: 0 })
 })
 
+test('what a fault does to the picture may begin later, where the row says so', () => {
+  const hole = { fromMs: T + 9_800, toMs: T + 15_500 }
+  expect(measureHoles([hole], { faultAtMs: T, noticedMs: 15_000, interrupts: true })).toEqual({
+    lostSeconds: 0,
+    recoverySeconds: 15.5,
+  })
+  expect(measureHoles([hole], { faultAtMs: T, interrupts: true })).toEqual({
+    lostSeconds: 5.7,
+    recoverySeconds: 0,
+  })
+})
+
 test('recovery counts from the return of what was away, and holes after it are losses', () => {
   const holes = [
     { fromMs: T + 100, toMs: T + 33_000 },

@@ -26,9 +26,8 @@ export async function playRows(
   tell: (row: Row, line: Line) => void,
 ): Promise<boolean> {
   const { full, atOnce, onOutput, signal } = options
-  const waiting = [...rows]
   let allOk = true
-  const playOn = async () => {
+  const playOn = async (waiting: Row[]) => {
     let ground: Ground | undefined
     const leave = async () => {
       const left = ground
@@ -49,7 +48,9 @@ export async function playRows(
       await leave()
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, playOn))
+  const together = rows.filter(row => !row.alone)
+  await Promise.all(Array.from({ length: Math.min(atOnce, together.length) }, () => playOn(together)))
+  await playOn(rows.filter(row => row.alone))
   return allOk && !signal.aborted
 }
 

@@ -7,6 +7,8 @@ const GOOD = ['available', 'partial']
 export interface Row {
   /** For `--only`. */
   name: string
+  /** Several bots at once: played while no other row is. */
+  alone?: boolean
   /** What is broken. */
   fault: string
   /** What Testigo does about it. */

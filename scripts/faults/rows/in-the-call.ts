@@ -86,9 +86,10 @@ export const callRows: Row[] = [
       one.end()
       return one.measure({
         faultAtMs,
+        // Its pictures go on by themselves for a while; they end with its browser.
+        noticedMs: 15_000,
         interrupts: true,
         attempts: ['page_frozen', 'call_ended_by_host'],
-        // The tab's last picture is recorded on until the page is given up: the gap begins then.
         reasons: ['page_frozen'],
       })
     },
