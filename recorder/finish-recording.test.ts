@@ -413,6 +413,8 @@ test('what is in the bucket and not in the rows comes back into the video; what 
   await finish(recordingId)
   const short = await world.read(recordingId)
   await world.store.put(last.s3Key, late, { contentType: 'video/mp4' })
+  // A pass looks at a bounded number of recordings: those of the other tests count as looked at.
+  await db.execute(sql`update recordings set bucket_checked_at = updated_at where id <> ${recordingId}`)
   const compare = () => compareWithBucket(world.deps, AbortSignal.timeout(30_000), -60_000)
   await compare()
   expect(await world.read(recordingId)).toMatchObject({ status: 'finishing' })
