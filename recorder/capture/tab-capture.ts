@@ -186,6 +186,8 @@ export async function prepareTabCapture(
       }
     }
   }
+  let bytesSeenAtMs: number | undefined
+  let stoodStill = false
   const watchdog = watchSilence(noBytesMs, () => {
     // A reader that does not take what is there is not a silent browser.
     if ((link?.waitingChunks() ?? 0) > 0) return
@@ -199,10 +201,19 @@ export async function prepareTabCapture(
   link = await openCaptureLink({
     onMessage,
     onBytes: sizeBytes => {
+      // All of it stood still (SIGSTOP, a suspended machine): what comes now would make the last picture before it last
+      // until now, as if that time had been recorded.
+      const standstillMs = bytesSeenAtMs === undefined ? 0 : performance.now() - bytesSeenAtMs
+      bytesSeenAtMs = performance.now()
+      if (standstillMs > noBytesMs)
+        fail('no-bytes', `all stood still for ${Math.round(standstillMs / 1000)} s`)
+      stoodStill ||= standstillMs > noBytesMs
+      if (stoodStill) return false
       stats.bytes += sizeBytes
       stats.chunks++
       stats.lastBytesAtMs = Date.now()
       watchdog.sawSomething()
+      return true
     },
     onGone: () => {
       ended.resolve()
