@@ -1,15 +1,9 @@
 // Whether a finished recording is what it should be: as long as it should, playable, with picture and sound side by
 // side, and not the lobby, black, frozen or silent.
 import { stat } from 'node:fs/promises'
+import { listenToSound, SILENCE_DB, type SoundFacts, type Stretch } from './listen-to-sound.ts'
+import { lookAtPictures, type PictureFacts } from './look-at-pictures.ts'
 import { listTopLevelBoxes } from './mp4-layout.ts'
-import {
-  listenToSound,
-  lookAtPictures,
-  type PictureFacts,
-  SILENCE_DB,
-  type SoundFacts,
-  type Stretch,
-} from './picture-and-sound.ts'
 import { readSampleTables, type SampleTable } from './sample-tables.ts'
 
 const LOOK_TIMEOUT_MS = 10 * 60_000
@@ -29,7 +23,7 @@ const SOUND_MISSING_ALLOWED_MS = 200
 /** A page on which nothing moves draws a picture a second or so: the last one stands until the sound ends. */
 const PICTURE_MISSING_ALLOWED_MS = 1500
 
-export type { Stretch } from './picture-and-sound.ts'
+export type { Stretch } from './listen-to-sound.ts'
 
 /** One verdict, with a sentence for a person. */
 export interface Check {
