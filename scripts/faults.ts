@@ -3,7 +3,7 @@ import { createWriteStream } from 'node:fs'
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { playRows } from './faults/play.ts'
-import { markdownTable, personLine } from './faults/print.ts'
+import { faultsDocument, personLine } from './faults/print.ts'
 import type { Row } from './faults/row.ts'
 import { ROWS } from './faults/table.ts'
 
@@ -15,7 +15,7 @@ const USAGE = `npm run faults -- [options]
   --list         names and words of all faults
   --at-once N    how many faults at the same time, each on a stage of its own (default 2)
   --log FILE     what the services print (default: nowhere)
-  --markdown     the table as text for a document; with figures from a file of --json lines (--figures FILE)
+  --markdown     the table as a document; with figures from a file of --json lines (--figures FILE)
 `
 
 /** The command was typed in a way that means nothing; the usage says how. */
@@ -72,7 +72,7 @@ async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2))
   const { list, markdown, figures } = options
   if (list) process.stdout.write(ROWS.map(row => `${row.name.padEnd(28)} ${row.fault}\n`).join(''))
-  else if (markdown) process.stdout.write(await markdownTable(ROWS, figures && join(process.cwd(), figures)))
+  else if (markdown) process.stdout.write(await faultsDocument(ROWS, figures && join(process.cwd(), figures)))
   else return (await play(options)) ? 0 : 1
   return 0
 }

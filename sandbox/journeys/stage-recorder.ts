@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs'
 import { mkdir, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { dirname } from 'node:path'
 import { withTimeout } from '../../clock.ts'
 import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
 
@@ -41,7 +41,7 @@ const STEPPED_CLOCK = new URL('../stepped-clock.ts', import.meta.url).href
 export async function startStageRecorder(options: StageRecorderOptions): Promise<StageRecorder> {
   const { name, dataDir, onOutput, diskBytes } = options
   await mkdir(dirname(dataDir), { recursive: true })
-  const clockFile = join(dirname(dataDir), `${name}.clock`)
+  const clockFile = `${dataDir}.clock`
   await writeFile(clockFile, '0')
   const env = {
     ...options.env,
@@ -91,6 +91,9 @@ export async function startStageRecorder(options: StageRecorderOptions): Promise
       // A recorder that was killed leaves its children behind, as it should; not so the stage.
       endAllOn(dataDir)
       process.off('exit', endWithUs)
+      await Promise.all(
+        [dataDir, clockFile].map(path => rm(path, { recursive: true, force: true, maxRetries: 5 })),
+      )
     },
   }
   return recorder

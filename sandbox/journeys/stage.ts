@@ -48,6 +48,7 @@ export interface Stage extends AsyncDisposable {
   /** One more recorder on a machine of its own; it ends with the stage, or earlier. */
   addRecorder(options: {
     name: string
+    dataDir?: string
     diskBytes?: number
     env?: Record<string, string>
   }): Promise<StageRecorder>
@@ -140,8 +141,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const addRecorder: Stage['addRecorder'] = async more =>
     owned.use(
       await startStageRecorder({
-        ...more,
         dataDir: join(dir, more.name),
+        ...more,
         env: { ...env, ...more.env },
         onOutput,
       }),
