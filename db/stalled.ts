@@ -1,4 +1,4 @@
-import { and, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
 import type { JobName } from './jobs.ts'
 import { meetings, type Patience, recordings } from './schema.ts'
@@ -93,6 +93,7 @@ export async function findUncompared(
         sql`(${recordings.bucketCheckedAt} is null or ${recordings.bucketCheckedAt} < ${recordings.updatedAt})`,
       ),
     )
+    .orderBy(asc(recordings.updatedAt))
     .limit(most)
 }
 
