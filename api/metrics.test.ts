@@ -79,16 +79,14 @@ test('the numbers are those of the rows, and are counted at most every five seco
   await addRecording('pending', { startsAt: ago(-86_400) })
   const recordingId = await addRecording('recording')
   const attemptId = randomUUID()
-  await world.db
-    .insert(attempts)
-    .values({
-      id: attemptId,
-      organizationId,
-      recordingId,
-      number: 1,
-      recorder: 'host:1',
-      admittedAt: ago(500),
-    })
+  await world.db.insert(attempts).values({
+    id: attemptId,
+    organizationId,
+    recordingId,
+    number: 1,
+    recorder: 'host:1',
+    admittedAt: ago(500),
+  })
   for (const number of [0, 1])
     await world.db.insert(segments).values({
       ...{ organizationId, attemptId, number, s3Key: `${number}`, sha256: 'x', sizeBytes: 1, startMs: 0 },
