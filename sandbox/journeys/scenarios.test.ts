@@ -61,8 +61,7 @@ function expectGood(recording: RecordingAnswer, ending: string) {
   expect(recording.sha256).toMatch(/^[0-9a-f]{64}$/)
 }
 
-// Two at a time: most of each is waiting, and a small picture leaves room for both.
-describe.concurrent('of calls that know nothing of each other', () => {
+describe('of calls that know nothing of each other', () => {
   test('an open call is recorded until the host ends it; who came is written down', {
     timeout: 120_000,
   }, async () => {
