@@ -38,7 +38,7 @@ let stage: Stage
 beforeAll(async () => {
   stage = await openStage({
     calls: title => CALLS[title] ?? {},
-    env: { TESTIGO_RECORDER_SLOTS: '3', TESTIGO_ADMISSION: 'slots', TESTIGO_NOBODY_CAME_SECONDS: '12' },
+    env: { TESTIGO_RECORDER_SLOTS: '3', TESTIGO_ADMISSION: 'slots', TESTIGO_NOBODY_CAME_SECONDS: '16' },
   })
 })
 afterAll(async () => {
