@@ -122,6 +122,7 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       ...(options.conferences ? { conferences: options.conferences } : {}),
     }),
   )
+  sandbox.meetWeb.warmUp()
   const s3 = new URL(sandbox.s3.endpoint)
   const s3Wire = opened.use(await startFaultProxy({ target: { host: s3.hostname, port: Number(s3.port) } }))
   const env = {

@@ -10,10 +10,8 @@ export interface Ground extends AsyncDisposable {
   stage: Stage
   /** Durations as they are named, instead of the shortest that still prove the point. */
   full: boolean
-  /** For downloaded files; emptied between rows. */
+  /** For files that are downloaded and measured. */
   dir: string
-  /** The browser of the simulated people runs: whoever comes now sees them at once. */
-  isWarm: boolean
   /** Chooses what the next meeting of that title is like. */
   plan(title: string, calls: Calls): void
   /** The recorder that carries out an attempt. */
@@ -63,7 +61,6 @@ export async function openGround(options: {
     stage,
     dir,
     full: options.full,
-    isWarm: false,
     plan: (title, calls) => plans.set(title, calls),
     recorderOf({ recorder }) {
       const host = recorder.replace(/:\d+$/, '')

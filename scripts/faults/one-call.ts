@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asc, eq } from 'drizzle-orm'
 import { systemClock, TimedOut } from '../../clock.ts'
@@ -58,10 +58,9 @@ const OUTCOME_LIMIT_MS = 120_000
 const LOOK_MS = 200
 /** Before the fault: time enough that earlier segments are in the bucket. */
 const BEFORE_FAULT_MS = 6_000
-/** A recording may begin so long after the bot's entry, and end so long before the call's end. */
-const EDGE_MS = 2_500
-/** As long as the browser of the simulated people must still start. */
-const COLD_MS = 8_000
+/** Everybody's first picture may come so long after the bot's entry, and the last one so long before the call's end. */
+const HEAD_MS = 5_000
+const TAIL_MS = 2_500
 const LEAST_HEARD = 0.8
 const MOST_REPEATED_MS = 400
 const MOST_CLOCK_ERROR_MS = 8_000
@@ -132,11 +131,12 @@ export async function followCall(ground: Ground, title: string, meeting: Meeting
         gaps: (stored?.gaps ?? []).map(gap => gap.reason),
         joinedAtMs: call.events.find(event => event.type === 'joined')?.atMs ?? 0,
         endedAtMs,
-        headMs: ground.isWarm ? EDGE_MS : COLD_MS,
       }
-      ground.isWarm = true
       const file = await download(recording, join(ground.dir, `${meeting.id}.mp4`))
-      return drawUp(file ? await readPattern(file) : undefined, facts, expected)
+      if (file === undefined) return drawUp(undefined, facts, expected)
+      const report = await readPattern(file)
+      await rm(file)
+      return drawUp(report, facts, expected)
     },
   }
 }
@@ -162,8 +162,6 @@ interface Facts {
   gaps: string[]
   joinedAtMs: number
   endedAtMs: number
-  /** How long after the bot's entry the first picture may come. */
-  headMs: number
 }
 
 function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expected): Seen {
@@ -188,7 +186,7 @@ function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expec
   const whole = { fromMs: expected.fromMs ?? facts.joinedAtMs, toMs: facts.endedAtMs }
   const stretches = coveredTimes(report, near)
   const holes = holesIn(whole, stretches).filter(
-    hole => !isEdge(hole, whole, expected.fromMs === undefined ? facts.headMs : 0),
+    hole => !isEdge(hole, whole, expected.fromMs === undefined ? HEAD_MS : 0),
   )
   const measured = measureHoles(holes, expected)
   if (
@@ -223,7 +221,7 @@ function clockTimes({ recording, joinedAtMs, endedAtMs }: Facts): string[] {
 
 /** The bot needs a moment to begin, and the last pictures are still on their way when the call ends. */
 const isEdge = (hole: Stretch, whole: Stretch, headMs: number) =>
-  hole.toMs - hole.fromMs <= (hole.fromMs === whole.fromMs ? headMs : hole.toMs === whole.toMs ? EDGE_MS : 0)
+  hole.toMs - hole.fromMs <= (hole.fromMs === whole.fromMs ? headMs : hole.toMs === whole.toMs ? TAIL_MS : 0)
 
 function sameEndings(endings: readonly string[], expected: readonly (string | readonly string[])[]): boolean {
   return (

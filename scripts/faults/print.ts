@@ -11,6 +11,7 @@ export function personLine(row: Row, line: Line): string {
     `lost ${figure(line.lostSeconds).padStart(5)} s`,
     `again after ${figure(line.recoverySeconds).padStart(5)} s`,
     `${line.status ?? '–'}: ${line.ending ?? '–'}`,
+    line.tries ? `(played ${line.tries} times)` : '',
     line.note ? `(${line.note})` : '',
   ]
   const why = (line.why ?? []).map(reason => `         ${reason}\n`)
@@ -32,7 +33,8 @@ A row also fails when the recording does not end as \`available\` or \`partial\`
 a hole that its gaps do not name, shows something twice, has no sound, or states other times than those of the real clock.
 
 \`npm run faults -- --only NAME[,NAME]\` plays some of them, \`--list\` names them, \`--json\` writes one line for each,
-\`--full\` takes the durations named here; without it outages are shortened to what still proves the point.
+\`--full\` takes the durations named here; without it outages are shortened to what still proves the point. A row that
+fails is played once more (\`--tries\`), because other work on the machine disturbs real media; its line then says so.
 `
 
 /**

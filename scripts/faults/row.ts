@@ -51,6 +51,8 @@ export interface Line
   ending: string | undefined
   /** What failed. */
   why?: string[]
+  /** How often it was played, where more than once. */
+  tries?: number
   /** The whole row, from the request to the measured file. */
   tookSeconds: number
 }
