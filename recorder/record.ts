@@ -8,7 +8,7 @@ import { createLog } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
 import { recordAttempt } from './record-attempt.ts'
 import { returnMemory } from './return-memory.ts'
-import type { ParentMessage } from './spawn-recording.ts'
+import { CHILD_BEATS, type ParentMessage } from './spawn-recording.ts'
 import { somethingWaits } from './spool/work-folder.ts'
 
 const attemptId = process.argv[2]
@@ -36,12 +36,14 @@ returnMemory()
 const workDir = join(config.dataDir, 'work', attemptId)
 await using database = openDatabase(config.databaseUrl, { max: 2 })
 const store = createStore(config.storage, log)
+const clock = await openDatabaseClock(database.db)
+if (process.connected) process.send(CHILD_BEATS)
 const ending = await recordAttempt(
   {
     config,
     db: database.db,
     store,
-    clock: await openDatabaseClock(database.db),
+    clock,
     log,
     workDir,
     signal: abort.signal,
