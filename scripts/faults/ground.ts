@@ -23,7 +23,7 @@ export interface Ground extends AsyncDisposable {
 const PEOPLE = [{ name: 'Ana Torres' }, { name: 'Luis Gómez' }]
 
 /** Names of the two recorders' machines. */
-export const HOSTS = ['north', 'south'] as const
+const HOSTS = ['north', 'south'] as const
 
 /**
  * Raises the stage once for many rows.
