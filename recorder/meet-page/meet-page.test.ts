@@ -173,7 +173,7 @@ test.concurrent('an unanswered knock is repeated, the old one withdrawn first', 
   })
   const done = () =>
     bot.meeting.events.map(event => event.type).filter(type => type === 'knock' || type === 'left')
-  await expect.poll(() => done().slice(0, 3), { timeout: 15_000 }).toEqual(['knock', 'left', 'knock'])
+  await expect.poll(() => done().slice(0, 3), { timeout: 40_000 }).toEqual(['knock', 'left', 'knock'])
   stop.abort()
   expect(await joining).toMatchObject({ kind: 'not_joined', ending: 'left_by_request' })
 })
@@ -182,10 +182,10 @@ test.concurrent('a stop while waiting leaves the waiting room at once', async ()
   await using bot = await sendBot({ access: 'trusted' })
   const stop = new AbortController()
   const joining = bot.join({ signal: stop.signal })
-  await expect.poll(() => bot.states, { timeout: 8_000 }).toContain('waiting_room')
+  await expect.poll(() => bot.states, { timeout: 30_000 }).toContain('waiting_room')
   stop.abort()
   expect(await joining).toMatchObject({ kind: 'not_joined', ending: 'left_by_request' })
-  expect(await bot.meeting.waitFor('left', 1_000)).toMatchObject({ from: 'lobby' })
+  expect(await bot.meeting.waitFor('left', 5_000)).toMatchObject({ from: 'lobby' })
 })
 
 test.concurrent.each([
