@@ -111,7 +111,7 @@ test('an open call is joined as a guest, watched, and left so that the others se
 
   const watched = watch(bot)
   await expect
-    .poll(() => watched.people.map(({ name, change }) => `${name} ${change}`).sort(), { timeout: 8_000 })
+    .poll(() => watched.people.map(({ name, change }) => `${name} ${change}`).sort(), { timeout: 30_000 })
     .toEqual(['Ana Torres joined', 'Luis Gómez joined', 'María José Peña joined'])
   watched.abort.abort()
   expect(await watched.result).toMatchObject({ ending: 'left_by_request', stillInCall: true })
@@ -131,7 +131,7 @@ test('a knock is waited for in the waiting room until somebody opens', async () 
   })
   const joining = bot.join()
   await bot.meeting.waitFor('knock', 10_000)
-  await expect.poll(() => bot.states, { timeout: 5_000 }).toEqual(['joining', 'waiting_room'])
+  await expect.poll(() => bot.states, { timeout: 30_000 }).toEqual(['joining', 'waiting_room'])
   await bot.meeting.waitFor(
     event => event.type === 'dialog-answered' && event.kind === 'lobby-still-there',
     5_000,
@@ -227,7 +227,7 @@ test('a page in Spanish is joined through its waiting room, and its end is read'
   await using bot = await sendBot({ scenario: 'spanish', admitAfterMs: 800 })
   expect(await bot.join()).toMatchObject({ kind: 'joined', knocks: 1 })
   const watched = watch(bot)
-  await expect.poll(() => watched.people.length, { timeout: 8_000 }).toBe(3)
+  await expect.poll(() => watched.people.length, { timeout: 30_000 }).toBe(3)
   bot.meeting.remove()
   expect(await watched.result).toMatchObject({ ending: 'removed_from_call', stillInCall: false })
 })
@@ -265,7 +265,7 @@ test('the bot stays when Meet asks whether it is still there, and leaves when it
     pollMs: 1_000,
   }
   const watched = watch(bot, { limits, soundHeard: () => 'no' })
-  await expect.poll(() => watched.people.length, { timeout: 8_000 }).toBe(1)
+  await expect.poll(() => watched.people.length, { timeout: 30_000 }).toBe(1)
   bot.meeting.leave()
   await bot.meeting.waitFor(event => event.type === 'dialog-answered' && event.kind === 'alone', 6_000)
   expect(await watched.result).toMatchObject({ ending: 'everyone_left', stillInCall: true })
