@@ -2,14 +2,18 @@ import { defineConfig } from 'vitest/config'
 
 const report = process.env.VITEST_REPORT
 
-// What starts a browser or encodes for seconds: one file after another, with both cores to itself.
-const HEAVY = [
-  'recorder/browser.test.ts',
+// What measures real media to the frame: one file after another, with both cores to itself.
+const MEDIA = [
   'recorder/capture/**/*.test.ts',
+  'sandbox/test-pattern/**/*.test.ts',
+  'sandbox/journeys/demo.test.ts',
+]
+// What starts browsers and mostly waits for them: two files at a time.
+const BROWSER = [
+  'recorder/browser.test.ts',
   'recorder/meet-page/meet-page.test.ts',
   'sandbox/meet-web/**/*.test.ts',
-  'sandbox/test-pattern/**/*.test.ts',
-  'sandbox/journeys/**/*.test.ts',
+  'sandbox/journeys/!(demo).test.ts',
 ]
 const COMMON = { pool: 'forks', testTimeout: 20_000, hookTimeout: 60_000, teardownTimeout: 20_000 } as const
 
@@ -22,7 +26,7 @@ export default defineConfig({
           ...COMMON,
           name: 'light',
           include: ['**/*.test.ts'],
-          exclude: ['**/node_modules/**', '.testigo/**', ...HEAVY],
+          exclude: ['**/node_modules/**', '.testigo/**', ...BROWSER, ...MEDIA],
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
         },
@@ -30,10 +34,21 @@ export default defineConfig({
       {
         test: {
           ...COMMON,
-          name: 'heavy',
-          include: HEAVY,
-          fileParallelism: false,
+          name: 'browser',
+          include: BROWSER,
+          testTimeout: 60_000,
+          maxWorkers: 2,
+          maxConcurrency: 2,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        test: {
+          ...COMMON,
+          name: 'media',
+          include: MEDIA,
+          fileParallelism: false,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

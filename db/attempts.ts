@@ -33,7 +33,7 @@ export type Opening =
   | { kind: 'refused'; because: 'already_recording' | 'over' | 'same_host' }
 
 /** The host of a recorder's name, `host:pid`. */
-export const hostOf = (recorder: string) => recorder.replace(/:\d+$/, '')
+const hostOf = (recorder: string) => recorder.replace(/:\d+$/, '')
 
 /**
  * Takes the lease: begins an attempt and moves the recording to `joining`. A lane has at most one living attempt, and

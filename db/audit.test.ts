@@ -154,11 +154,20 @@ describe('the database refuses', () => {
     })
   })
 
-  test('all of it after tables were migrated again', async () => {
+  test('all of it again, after the guard was taken off and the tables were migrated', async () => {
+    await database.db.execute(sql`alter table audit_log disable trigger audit_log_append_only`)
     await migrateDatabase(server.url)
     await expect(database.db.execute(sql`delete from audit_log`)).rejects.toMatchObject({
       cause: { code: '42501' },
     })
+  })
+
+  test('nothing is held up by migrating again while rows are being written', async () => {
+    await database.db.transaction(async tx => {
+      await appendAudit(tx, entry('held'))
+      await migrateDatabase(server.url)
+    })
+    expect(await verifyChain(database.db, organizationId)).toMatchObject({ ok: true, rows: 2 })
   })
 })
 

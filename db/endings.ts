@@ -48,6 +48,13 @@ export const ENDINGS = {
     en: 'Somebody in the call removed the recording bot.',
     es: 'Alguien de la llamada quitó al bot de grabación.',
   },
+  switched_elsewhere: {
+    scope: 'account',
+    held: 'yes',
+    tryAgain: true,
+    en: "The bot's account was switched to another device that joined the call.",
+    es: 'La cuenta del bot se cambió a otro dispositivo que se unió a la llamada.',
+  },
   nobody_came: {
     scope: 'meeting',
     held: 'no',

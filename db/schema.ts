@@ -514,6 +514,8 @@ export const recordings = pgTable(
     driveSessionUri: text('drive_session_uri'),
     driveError: text('drive_error'),
     segmentsRemovedAt: instant('segments_removed_at'),
+    /** When rows and bucket were last compared. */
+    bucketCheckedAt: instant('bucket_checked_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
   },

@@ -1,4 +1,4 @@
-import { and, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, lt, type SQL, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
 import type { JobName } from './jobs.ts'
 import { meetings, type Patience, recordings } from './schema.ts'
@@ -75,6 +75,36 @@ export async function findUnrecorded(db: Queryable, recordingId?: string): Promi
       ),
     )
     .limit(MOST)
+}
+
+/** Settled recordings whose rows were not compared with the bucket since they were settled. */
+export async function findUncompared(
+  db: Queryable,
+  settledBefore: Date,
+  most: number,
+): Promise<(typeof recordings.$inferSelect)[]> {
+  return await db
+    .select()
+    .from(recordings)
+    .where(
+      and(
+        inArray(recordings.status, ['available', 'partial', 'failed']),
+        lt(recordings.updatedAt, settledBefore),
+        sql`(${recordings.bucketCheckedAt} is null or ${recordings.bucketCheckedAt} < ${recordings.updatedAt})`,
+      ),
+    )
+    .orderBy(asc(recordings.updatedAt))
+    .limit(most)
+}
+
+/** Meetings that a recorder should have been sent to and that none has taken. */
+export async function findWaiting(db: Queryable, seconds: number): Promise<string[]> {
+  const rows = await db.execute<{ key: string }>(
+    sql`select singleton_key as key from pgboss.job
+      where name = 'record-meeting' and state < 'active' and start_after < now() - ${seconds} * interval '1 second'
+      order by start_after limit ${MOST}`,
+  )
+  return rows.map(({ key }) => key)
 }
 
 /** Meetings that were over before they ever got a link. */

@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises'
+import { mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -110,4 +110,45 @@ test('switches given twice are put together with ours and the sandbox stays on u
   )
   expect(chromiumSwitches({ ...settings, sandbox: true, chromiumArgs: [] })).not.toContain('--no-sandbox')
   expect(chromiumSwitches({ ...settings, sandbox: false, chromiumArgs: [] })).toContain('--no-sandbox')
+})
+
+test('a Chromium whose sandbox is not to be had is refused with what to do', async () => {
+  const chromiumArgs = ['--disable-namespace-sandbox', '--disable-setuid-sandbox']
+  await expect(launchTestBrowser({ sandbox: true, chromiumArgs })).rejects.toMatchObject({
+    reason: 'sandbox-blocked',
+    message: expect.stringContaining('TESTIGO_CHROMIUM_SANDBOX=off'),
+  })
+})
+
+test('a Chromium that only vanishes with its sandbox and runs without it is known for that', async () => {
+  const chromium = process.env.CHROMIUM_PATH || '/usr/bin/chromium'
+  const chromiumPath = join(dir, 'chromium-in-a-bad-container')
+  const lines = [
+    '#!/bin/sh',
+    'case " $* " in *" --no-sandbox "*) ;; *) exit 1 ;; esac',
+    `exec ${chromium} "$@"`,
+  ]
+  await writeFile(chromiumPath, `${lines.join('\n')}\n`, { mode: 0o755 })
+  await expect(launchTestBrowser({ sandbox: true, chromiumPath })).rejects.toMatchObject({
+    reason: 'sandbox-blocked',
+  })
+})
+
+test('an impolite stop ends a browser that hangs at once', async () => {
+  const browser = await launchTestBrowser()
+  const tree = await listProcessTree(browser.pid)
+  process.kill(browser.pid, 'SIGSTOP')
+  // Commands that it never reads: its pipes then end with an error.
+  for (let count = 0; count < 5; count++) browser.page.evaluate(() => 1).catch(() => undefined)
+  const from = performance.now()
+  await browser.stop({ politely: false })
+  expect(performance.now() - from).toBeLessThan(2_000)
+  expect(await stillRunning(tree)).toEqual([])
+})
+
+test('why a page crashed is known from Chromium itself', async () => {
+  await using browser = await launchTestBrowser()
+  const session = await browser.page.createCDPSession()
+  session.send('Page.crash').catch(() => 'the page is gone, as asked')
+  await expect.poll(() => browser.lastCrash(), { timeout: 5_000 }).toMatch(/^crashed \(code \d+\)$/)
 })

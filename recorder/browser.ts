@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url'
 import puppeteer, { type Browser, type LaunchOptions, type Page } from 'puppeteer-core'
 import { getExtensionPage, launch as launchWithExtension, wss as openedAtImport } from 'puppeteer-stream'
 import { within } from '../clock.ts'
+import { explainLaunchFailure } from './browser-start-failure.ts'
 import { mergeListSwitches } from './chromium-args.ts'
 import { listProcessGroup, listProcessTree, type ProcessStat, stillRunning } from './process-tree.ts'
 
@@ -13,6 +14,8 @@ import { listProcessGroup, listProcessTree, type ProcessStat, stillRunning } fro
 // (dependencies.md §1.1, quirk 5). Our capture has its own, so this one goes before anything else happens.
 const strayServer = await openedAtImport
 if (strayServer !== undefined) await new Promise<void>(resolve => strayServer.close(() => resolve()))
+
+export { BrowserDidNotStart } from './browser-start-failure.ts'
 
 const LAUNCH_TIMEOUT_MS = 30_000
 const POLITE_CLOSE_MS = 5_000
@@ -53,19 +56,13 @@ export interface RecorderBrowser extends AsyncDisposable {
   pid: number
   /** Settles once, when Chromium has ended for whatever reason. Never rejects. */
   closed: Promise<BrowserClosed>
-  /** Ends the whole process tree and removes a temporary profile. May be called twice. */
-  stop(): Promise<void>
-}
-
-/** Chromium did not start; the message says what to do. */
-export class BrowserDidNotStart extends Error {
-  readonly reason: 'not-found' | 'profile-in-use' | 'no-sandbox' | 'no-display' | 'other'
-
-  constructor(reason: BrowserDidNotStart['reason'], message: string, cause: unknown) {
-    super(message, { cause })
-    this.name = 'BrowserDidNotStart'
-    this.reason = reason
-  }
+  /** What Chromium said about the last tab that crashed, such as `killed (code 9)`; undefined while none did. */
+  lastCrash(): string | undefined
+  /**
+   * Ends the whole process tree and removes a temporary profile. May be called twice. `politely` (default): Chromium is
+   * asked first, 5 s long; else it is killed.
+   */
+  stop(options?: { politely: boolean }): Promise<void>
 }
 
 /** Our switches for these settings, repeated list switches put together (a pure value). */
@@ -101,7 +98,7 @@ export async function launchBrowser(settings: BrowserSettings): Promise<Recorder
   } catch (error) {
     if (browser !== undefined) await endProcessTree(browser)
     await removeTemporaryProfile()
-    throw explainLaunchFailure(error, settings)
+    throw await explainLaunchFailure(error, settings)
   }
 }
 
@@ -113,6 +110,7 @@ async function startChromium(settings: BrowserSettings, userDataDir: string): Pr
     // quirk 3), so both are waited for here; a page that did not open would else be an unhandled rejection.
     launch: async (options: LaunchOptions) => {
       const browser = await puppeteer.launch({ ...options, enableExtensions: true })
+      outliveItsPipes(browser)
       try {
         await browser.installExtension(EXTENSION_DIR)
       } catch (error) {
@@ -160,6 +158,14 @@ async function startChromium(settings: BrowserSettings, userDataDir: string): Pr
   }
 }
 
+/**
+ * A Chromium that is killed with commands unread resets its pipes, and puppeteer listens to them no more by then: an
+ * error nobody listens to would end this process. How Chromium ended is told by `closed`.
+ */
+function outliveItsPipes(browser: Browser): void {
+  for (const stream of browser.process()?.stdio ?? []) stream?.on('error', () => undefined)
+}
+
 async function openRecorderBrowser(
   browser: Browser,
   removeTemporaryProfile: () => Promise<void>,
@@ -181,11 +187,33 @@ async function openRecorderBrowser(
   const extensionPage = await getExtensionPage(browser)
   const { page, tabId } = await findMeetingTab(browser, extensionPage)
   await page.bringToFront()
-  const stop = () => {
-    stopping ??= endProcessTree(browser).then(removeTemporaryProfile)
+  const lastCrash = await watchCrashes(browser)
+  const stop = ({ politely } = { politely: true }) => {
+    stopping ??= endProcessTree(browser, politely).then(removeTemporaryProfile)
     return stopping
   }
-  return { browser, page, extensionPage, tabId, pid, closed, stop, [Symbol.asyncDispose]: stop }
+  return {
+    browser,
+    page,
+    extensionPage,
+    tabId,
+    pid,
+    closed,
+    lastCrash,
+    stop,
+    [Symbol.asyncDispose]: () => stop(),
+  }
+}
+
+/** Chromium tells why a tab crashed (killed, out of memory) only here; the page's own event just says that it did. */
+async function watchCrashes(browser: Browser): Promise<() => string | undefined> {
+  let last: string | undefined
+  const session = await browser.target().createCDPSession()
+  session.on('Target.targetCrashed', ({ status, errorCode }) => {
+    last = `${status} (code ${errorCode})`
+  })
+  await session.send('Target.setDiscoverTargets', { discover: true })
+  return () => last
 }
 
 /** The one tab that is not the extension's. A kept profile may bring back tabs of its last visit: those are closed. */
@@ -209,8 +237,8 @@ interface TabsApi {
   query(filter: object): Promise<{ id: number }[]>
 }
 
-/** Asks Chromium to close, then kills whatever of its tree is left. */
-async function endProcessTree(browser: Browser): Promise<void> {
+/** Asks Chromium to close, if wanted, then kills whatever of its tree is left. */
+async function endProcessTree(browser: Browser, politely = true): Promise<void> {
   const child = browser.process()
   const pid = child?.pid
   if (child === null || pid === undefined) return
@@ -220,7 +248,7 @@ async function endProcessTree(browser: Browser): Promise<void> {
     if (child.exitCode !== null || child.signalCode !== null) resolve()
     child.once('exit', () => resolve())
   })
-  if (browser.connected) {
+  if (politely && browser.connected) {
     // Closing can hang with a hung tab and fails when Chromium dies meanwhile; the kill below settles both.
     const closing = puppeteerClose(browser).catch(() => undefined)
     await within(POLITE_CLOSE_MS, Promise.all([closing, exited]))
@@ -252,38 +280,4 @@ function kill(victim: ProcessStat): void {
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
   }
-}
-
-function explainLaunchFailure(error: unknown, settings: BrowserSettings): BrowserDidNotStart {
-  const text = error instanceof Error ? error.message : String(error)
-  if (/not found at the configured executablePath|ENOENT/.test(text)) {
-    return new BrowserDidNotStart(
-      'not-found',
-      `There is no Chromium at ${settings.chromiumPath}. Install the package "chromium" or set CHROMIUM_PATH.`,
-      error,
-    )
-  }
-  if (/already running for/.test(text)) {
-    return new BrowserDidNotStart(
-      'profile-in-use',
-      `Another Chromium uses the profile ${settings.profileDir}. Stop it or use another profile.`,
-      error,
-    )
-  }
-  if (/without --no-sandbox|No usable sandbox|sandbox/i.test(text)) {
-    return new BrowserDidNotStart(
-      'no-sandbox',
-      "Chromium's sandbox cannot be used here (root, or a container without user namespaces). " +
-        'Run as an ordinary user with the shipped seccomp profile, or turn the sandbox off in the settings.',
-      error,
-    )
-  }
-  if (/Missing X server/.test(text)) {
-    return new BrowserDidNotStart(
-      'no-display',
-      'A window was asked for and there is no display (DISPLAY).',
-      error,
-    )
-  }
-  return new BrowserDidNotStart('other', `Chromium did not start: ${text.split('\n')[0]}`, error)
 }

@@ -1,5 +1,8 @@
 // Of several recordings of the same moments, which one is shown when.
 
+/** Segments of one attempt follow each other when not more than this lies between them: a few frames. */
+export const CONTIGUOUS_MS = 100
+
 /** Somebody who has just come in hears and sees the others only after a moment. */
 const SETTLING_MS = 2_000
 

@@ -1,11 +1,11 @@
-import { eq } from 'drizzle-orm'
+import { eq, inArray } from 'drizzle-orm'
 import type { Config } from '../config.ts'
 import { type Attempt, closeAttempt, listAttempts, lockRecording } from '../db/attempts.ts'
 import { noteAudit } from '../db/audit-notes.ts'
 import type { Transaction } from '../db/connect.ts'
 import type { Ending } from '../db/endings.ts'
 import { endMeeting, findRecording, hasMedia, type Meeting, moveRecording } from '../db/recordings.ts'
-import { attempts } from '../db/schema.ts'
+import { attempts, presences } from '../db/schema.ts'
 import { isFinal } from '../db/states.ts'
 import { hardStopAt, isTooEarly } from './due.ts'
 import { nextStep } from './next-step.ts'
@@ -60,7 +60,8 @@ export async function concludeAttempt(
 
   const lane = all.filter(other => other.lane === mine.lane)
   const step = await laneStep(tx, config, meeting, lane, now)
-  if (step.kind === 'again') {
+  // Another lane saw the call end: coming back would begin a new, empty one.
+  if (step.kind === 'again' && !callIsOver(all)) {
     const at = new Date(now + step.delaySeconds * 1000)
     await tx.update(attempts).set({ retryAt: at }).where(eq(attempts.id, mine.id))
     if (living.length === 0)
@@ -71,6 +72,18 @@ export async function concludeAttempt(
   if (living.length > 0) return { kind: 'another_goes_on' }
   return { kind: 'settled', as: await settleRecording(tx, { recordingId: recording.id, actor, now }) }
 }
+
+/** Has an attempt of any lane seen the call come to its own end? */
+export function callIsOver(all: readonly Attempt[]): boolean {
+  return all.some(({ concluded, ending }) => concluded && ending !== null && SEEN_TO_THE_END.has(ending))
+}
+
+const SEEN_TO_THE_END: ReadonlySet<Ending> = new Set([
+  'call_ended_by_host',
+  'everyone_left',
+  'only_bots_left',
+  'longest_call_reached',
+])
 
 async function laneStep(
   tx: Transaction,
@@ -106,9 +119,9 @@ export async function settleRecording(
   if (!found) throw new Error(`recording ${recordingId} is not there`)
   const all = await listAttempts(tx, recordingId)
   const ended = all.toSorted((one, other) => (one.endedAt?.getTime() ?? 0) - (other.endedAt?.getTime() ?? 0))
-  // How the call ended is told by who was in it last.
-  const last = ended.findLast(attempt => attempt.admittedAt) ?? ended.at(-1)
-  const ending = facts.ending ?? ended.at(-1)?.ending ?? 'missed'
+  // How the call ended is told by who saw it end among people, rather than by who came into an empty one afterwards.
+  const last = await whoSawTheEnd(tx, ended)
+  const ending = facts.ending ?? last?.ending ?? 'missed'
   const { kind } = nextStep({
     endings: [ending],
     hasMedia: await hasMedia(tx, recordingId),
@@ -132,4 +145,19 @@ function outcome(kind: ReturnType<typeof nextStep>['kind'], ending: Ending): Set
   if (kind === 'finish') return 'finishing'
   if (ending === 'left_by_request') return 'cancelled'
   return kind === 'not_held' ? 'not_held' : 'failed'
+}
+
+async function whoSawTheEnd(tx: Transaction, ended: readonly Attempt[]): Promise<Attempt | undefined> {
+  const met = await tx
+    .selectDistinct({ attemptId: presences.attemptId })
+    .from(presences)
+    .where(
+      inArray(
+        presences.attemptId,
+        ended.map(({ id }) => id),
+      ),
+    )
+  const sawTheEnd = ended.filter(({ ending }) => ending !== null && SEEN_TO_THE_END.has(ending))
+  const inCompany = sawTheEnd.filter(({ id }) => met.some(({ attemptId }) => attemptId === id))
+  return inCompany.at(-1) ?? sawTheEnd.at(-1) ?? ended.at(-1)
 }

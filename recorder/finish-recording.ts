@@ -23,6 +23,7 @@ import { proveStored } from './prove-stored.ts'
 import { type FinishedFiles, publishVideo } from './publish-video.ts'
 import { rebuildSegmentRows } from './rebuild-rows.ts'
 import { removeWhatWasReplaced } from './remove-replaced.ts'
+import { returnMemory } from './return-memory.ts'
 
 /** Where the job is. It may die after any of them and is then done again from the beginning. */
 export const FINISH_STEPS = [
@@ -99,12 +100,14 @@ async function finishOnce(
   await rm(workDir, { recursive: true, force: true })
   await mkdir(workDir, { recursive: true })
   const startedAt = clock.now()
+  returnMemory()
   try {
     await rebuildSegmentRows({ db, store, log, prefix: config.storage.prefix }, recording, signal)
     const attempts = await listAttempts(db, recording.id)
     const segments = await listSegments(db, recording.id)
     await step('planned')
     const video = await makeVideo({ store, log, workDir, signal }, { attempts, segments })
+    returnMemory()
     await step('joined')
     const place: RecordingPlace & { revision: number } = {
       prefix: config.storage.prefix,

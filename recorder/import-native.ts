@@ -126,7 +126,7 @@ async function copyOne(
     recordingId: recording.id,
     number,
   })
-  await store.put(s3Key, { file }, { contentType: 'video/mp4', sha256, signal })
+  await store.put(s3Key, { file }, { contentType: 'video/mp4', sha256, lock: true, signal })
   await rm(workDir, { recursive: true, force: true })
   return {
     name: native.name,

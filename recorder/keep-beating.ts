@@ -8,7 +8,8 @@ import type { Meeting } from '../db/recordings.ts'
 import type { Log } from '../log.ts'
 import { isTooEarly } from './due.ts'
 
-const BEAT_MS = 3_000
+/** Time from one sign of life of an attempt to the next. */
+export const BEAT_MS = 3_000
 const BEAT_LIMIT_MS = 20_000
 
 /** Signs of life until `over`; a cancelled meeting, a lost lease or a relief that has come stops the visit. */

@@ -15,7 +15,7 @@ import {
 import { type OpenDatabase, openDatabase } from '../db/connect.ts'
 import type { Ending } from '../db/endings.ts'
 import { type OpenJobs, openJobs } from '../db/jobs.ts'
-import { addSegment, findRecording } from '../db/recordings.ts'
+import { addSegment, findRecording, notePresence } from '../db/recordings.ts'
 import { meetings, organizations, recordings } from '../db/schema.ts'
 import { findUnrecorded } from '../db/stalled.ts'
 import { openTestDatabase } from '../db/test-database.ts'
@@ -209,6 +209,37 @@ test('two lanes are recorded on two hosts, and the recording is settled when the
   expect((await findUnrecorded(database.db, recordingId)).map(({ lane }) => lane)).toEqual([0])
   expect((await conclude(one.attempt, 'call_ended_by_host')).kind).toBe('settled')
   expect(await statusOf(recordingId)).toBe('finishing')
+})
+
+test('a lane that died does not come back into a call that the other one saw end', async () => {
+  const { meetingId, recordingId } = await meetingNow(2)
+  const zero = await begin({ meetingId, lane: 0 }, 'one:1')
+  const one = await begin({ meetingId, lane: 1 }, 'two:1')
+  for (const { attempt } of [zero, one]) {
+    await database.db.transaction(tx => markAdmitted(tx, attempt.id, new Date(), 'test'))
+    await storePicture(attempt.id)
+  }
+  expect((await conclude(one.attempt, 'call_ended_by_host')).kind).toBe('another_goes_on')
+  expect((await conclude(zero.attempt, 'recorder_died')).kind).toBe('settled')
+  expect((await beginAttempt(recorder('three:1'), { meetingId, lane: 0 })).kind).toBe('nothing')
+  expect((await findRecording(database.db, { recordingId }))?.recording).toMatchObject({
+    status: 'finishing',
+    ending: 'call_ended_by_host',
+  })
+})
+
+test('the ending is told by who saw the call end among people, not by who came into the empty call afterwards', async () => {
+  const { meetingId, recordingId } = await meetingNow(2)
+  const first = await begin({ meetingId, lane: 0 }, 'one:1')
+  const second = await begin({ meetingId, lane: 1 }, 'two:1')
+  for (const { attempt } of [first, second])
+    await database.db.transaction(tx => markAdmitted(tx, attempt.id, new Date(), 'test'))
+  const of = { organizationId, meetingId, attemptId: first.attempt.id }
+  await notePresence(database.db, of, { personKey: 'a', name: 'Ana', kind: 'joined', at: new Date() })
+  await storePicture(first.attempt.id)
+  expect((await conclude(first.attempt, 'call_ended_by_host')).kind).toBe('another_goes_on')
+  expect((await conclude(second.attempt, 'everyone_left')).kind).toBe('settled')
+  expect((await findRecording(database.db, { recordingId }))?.recording.ending).toBe('call_ended_by_host')
 })
 
 test('a lane that is over is not recorded again while the other goes on', async () => {

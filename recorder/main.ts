@@ -74,7 +74,9 @@ async function main(config: Config): Promise<void> {
   await jobs.work('import-native', { atOnce: 1, pollMs: 5000 }, async (payload, job) => {
     await importNative(deps, payload, AbortSignal.any([stopping.signal, job.signal]))
   })
-  await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, () => sweep(deps))
+  await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, (_, job) =>
+    sweep(deps, AbortSignal.any([stopping.signal, job.signal])),
+  )
   await jobs.schedule('sweep', '* * * * *')
   const { driveRemoval } = google
   await jobs.work('retention', { atOnce: 1, pollMs: 30_000 }, async (_payload, job) => {

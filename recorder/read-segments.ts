@@ -3,10 +3,12 @@ import { createHash } from 'node:crypto'
 import type { Segment } from '../db/recordings.ts'
 import { StorageFault } from '../storage/fault.ts'
 import type { Store } from '../storage/s3.ts'
+import { returnBuffers } from './return-memory.ts'
 
 const AHEAD_BYTES = 12 * 1024 * 1024
 const MOST_AHEAD = 6
 const PROOFS_AT_ONCE = 6
+const RETURN_EVERY_BYTES = 32 * 1024 * 1024
 
 /** An object is gone, or is not what was recorded. */
 export class SegmentLost extends Error {
@@ -82,6 +84,7 @@ export function readAhead(
 ): (() => AsyncIterable<Uint8Array>)[] {
   const coming = new Map<number, Promise<Buffer>>()
   let aheadBytes = 0
+  let usedBytes = 0
   let next = 0
   const fill = (wanted: number) => {
     while (
@@ -104,6 +107,11 @@ export function readAhead(
         const bytes = await coming.get(index)
         coming.delete(index)
         aheadBytes -= segment.sizeBytes
+        usedBytes += segment.sizeBytes
+        if (usedBytes >= RETURN_EVERY_BYTES) {
+          usedBytes = 0
+          returnBuffers()
+        }
         fill(index)
         if (bytes === undefined) throw new Error(`segment ${segment.number} was already read`)
         yield bytes

@@ -8,7 +8,7 @@ import type { OpenJobs } from '../db/jobs.ts'
 import { findRecording } from '../db/recordings.ts'
 import { isFinal } from '../db/states.ts'
 import type { Log } from '../log.ts'
-import { type Settlement, settleRecording } from './conclude-attempt.ts'
+import { callIsOver, type Settlement, settleRecording } from './conclude-attempt.ts'
 import { hardStopAt, isTooEarly } from './due.ts'
 
 export interface RecorderDeps {
@@ -45,7 +45,8 @@ export async function beginAttempt(
   // Moved while its trigger waited; the rows ask for a trigger at the new time.
   if (isTooEarly(meeting, config, now)) return { kind: 'nothing', because: 'it was moved' }
   const over = meeting.status === 'cancelled' ? 'left_by_request' : 'missed'
-  if (over === 'left_by_request' || now > hardStopAt(meeting, config)) {
+  const seenToTheEnd = callIsOver(await listAttempts(db, recording.id))
+  if (over === 'left_by_request' || now > hardStopAt(meeting, config) || seenToTheEnd) {
     const settled = await db.transaction(tx => settleUnattended(tx, recording.id, over, deps))
     if (settled === 'failed') log.error({ recording: recording.id, ending: over }, 'MEETING NOT RECORDED')
     return { kind: 'nothing', because: 'it is past recording' }

@@ -7,7 +7,8 @@ import { openDatabaseClock } from '../db/database-clock.ts'
 import { createLog } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
 import { recordAttempt } from './record-attempt.ts'
-import type { ParentMessage } from './spawn-recording.ts'
+import { returnMemory } from './return-memory.ts'
+import { CHILD_BEATS, type ParentMessage } from './spawn-recording.ts'
 import { somethingWaits } from './spool/work-folder.ts'
 
 const attemptId = process.argv[2]
@@ -30,15 +31,19 @@ process.on('disconnect', onParentGone)
 for (const signal of ['SIGINT', 'SIGTERM'] as const)
   process.on(signal, () => log.debug({ signal }, 'left to the parent'))
 
+// What loading this program left behind would stay with the call to its end.
+returnMemory()
 const workDir = join(config.dataDir, 'work', attemptId)
 await using database = openDatabase(config.databaseUrl, { max: 2 })
 const store = createStore(config.storage, log)
+const clock = await openDatabaseClock(database.db)
+if (process.connected) process.send(CHILD_BEATS)
 const ending = await recordAttempt(
   {
     config,
     db: database.db,
     store,
-    clock: await openDatabaseClock(database.db),
+    clock,
     log,
     workDir,
     signal: abort.signal,

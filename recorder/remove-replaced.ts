@@ -26,12 +26,15 @@ export async function removeWhatWasReplaced(
     const keys = config.storage.keepSegments ? [] : (await listSegments(db, recordingId)).map(of => of.s3Key)
     if (older.length + keys.length === 0) return
     await proveStored(store, { key: s3Key, sha256, sizeBytes }, { reread: true, signal })
-    await store.remove([...older, ...keys])
-    if (keys.length > 0)
+    if (keys.length > 0) {
+      await store.remove(keys)
       await db
         .update(recordings)
         .set({ segmentsRemovedAt: new Date(clock.now()) })
         .where(eq(recordings.id, recordingId))
+    }
+    // Apart: an earlier video may be locked for years, and that is as it should be.
+    await store.remove(older)
   } catch (error) {
     signal.throwIfAborted()
     log.warn({ error }, 'what the video replaces could not be removed; it stays')

@@ -10,8 +10,13 @@ export interface ParentMessage {
   ending: Ending
 }
 
+/** What the child tells the recorder, once: from now on it gives signs of life itself. */
+export const CHILD_BEATS = 'beats'
+
 export interface RecordingProcess {
   pid: number | undefined
+  /** Resolves when the child gives signs of life itself; never when it dies before. */
+  beats: Promise<void>
   /** Settles when the child is gone; its row says how the attempt ended, unless it died before it could write. */
   exit: Promise<{ code: number | null; signal: NodeJS.Signals | null }>
   leave(ending: Ending): void
@@ -50,6 +55,11 @@ export function spawnRecording(
   child.on('error', error =>
     log.error({ error, attempt: attemptId }, 'the recording process could not be started or told'),
   )
+  const beats = new Promise<void>(resolve => {
+    child.on('message', message => {
+      if (message === CHILD_BEATS) resolve()
+    })
+  })
   let limit: NodeJS.Timeout | undefined
   const exit = once(child, 'exit').then(async ([code, signal]) => {
     clearInterval(look)
@@ -62,6 +72,7 @@ export function spawnRecording(
   })
   return {
     pid: child.pid,
+    beats,
     exit,
     leave(ending) {
       if (child.connected) child.send({ ending } satisfies ParentMessage)

@@ -1,10 +1,9 @@
 // Which piece of which attempt stands where in the finished file, and at which time of the clock it was recorded.
 import type { Ending } from '../db/endings.ts'
 import type { Gap, TimelineEntry } from '../db/schema.ts'
-import { chooseTakes, type Run, type Take } from './choose-takes.ts'
+import { CONTIGUOUS_MS, chooseTakes, type Run, type Take } from './choose-takes.ts'
+import { type ClockSpan, findGaps } from './find-gaps.ts'
 
-/** Segments of one attempt follow each other when not more than this lies between them: a few frames. */
-export const CONTIGUOUS_MS = 100
 /** Clocks of two recorders that are further apart than this are not about the same call. */
 const LONGEST_GAP_MS = 24 * 3_600_000
 /** Two bots in one call leave it within this time of each other. */
@@ -118,16 +117,11 @@ function predictPlaces(pieces: readonly TimelinePiece[]): FilePlace[] {
   })
 }
 
-interface Span {
-  fromMs: number
-  toMs: number
-}
-
 /** One attempt's media on the common clock. */
 interface Stay<Segment extends TimelineSegment> {
   attempt: TimelineAttempt
   runs: Run<Segment>[]
-  lostSpans: Span[]
+  lostSpans: ClockSpan[]
   /** Its clock contradicts the order of events and was replaced. */
   disbelieved: boolean
 }
@@ -259,52 +253,4 @@ function pieceOf<Segment extends TimelineSegment>({
     endMs: toMs - run.zeroMs,
     clockStartMs: fromMs,
   }
-}
-
-function findGaps(
-  takes: readonly Take<TimelineSegment>[],
-  attempts: readonly TimelineAttempt[],
-  lostSpans: readonly Span[],
-  disbelieved: readonly string[],
-): Gap[] {
-  const gaps: Gap[] = []
-  const add = (fromMs: number, toMs: number, reason: Gap['reason']) => {
-    const [from, to] = [new Date(fromMs).toISOString(), new Date(toMs).toISOString()]
-    gaps.push({ from, to, ms: toMs - fromMs, reason })
-  }
-  const addLost = (fromMs: number, toMs: number) => {
-    const within = lostSpans.filter(span => span.toMs > fromMs && span.fromMs < toMs)
-    if (within.length === 0) return
-    const lostFromMs = Math.max(fromMs, Math.min(...within.map(span => span.fromMs)))
-    const lostToMs = Math.min(toMs, Math.max(...within.map(span => span.toMs)))
-    add(lostFromMs, lostToMs, 'segment_lost')
-    return { lostFromMs, lostToMs }
-  }
-  const firstMs = takes[0]?.spans[0]?.fromMs
-  if (firstMs !== undefined) addLost(Number.NEGATIVE_INFINITY, firstMs)
-  let previous: Take<TimelineSegment> | undefined
-  for (const take of takes) {
-    const fromMs = previous === undefined ? Number.NaN : takenTo(previous)
-    const toMs = take.spans[0]?.fromMs ?? take.run.fromMs
-    const missingMs = toMs - fromMs
-    if (previous === undefined) {
-      previous = take
-      continue
-    }
-    const sameStay = previous.run.attemptId === take.run.attemptId
-    const ended = attempts.find(({ id }) => id === previous?.run.attemptId)?.ending ?? 'recorder_died'
-    if (sameStay && missingMs > CONTIGUOUS_MS) add(fromMs, toMs, 'segment_lost')
-    else if (!sameStay && missingMs > CONTIGUOUS_MS) {
-      const lost = addLost(fromMs, toMs) ?? { lostFromMs: fromMs, lostToMs: fromMs }
-      if (lost.lostFromMs > fromMs) add(fromMs, lost.lostFromMs, ended)
-      if (lost.lostToMs < toMs) add(lost.lostToMs, toMs, ended)
-    } else if (!sameStay && disbelieved.includes(take.run.attemptId)) add(toMs, toMs, ended)
-    previous = take
-  }
-  if (previous !== undefined) addLost(takenTo(previous), Number.POSITIVE_INFINITY)
-  return gaps.sort((one, other) => one.from.localeCompare(other.from))
-}
-
-function takenTo({ spans, cutAtMs }: Take<TimelineSegment>): number {
-  return cutAtMs ?? Math.max(...spans.map(span => span.toMs))
 }

@@ -1,9 +1,11 @@
+import { withTimeout } from '../clock.ts'
 import type { Attempt } from '../db/attempts.ts'
-import { offerHandover } from '../db/attempts.ts'
+import { beat, offerHandover } from '../db/attempts.ts'
 import type { Ending } from '../db/endings.ts'
 import { recordJobKey } from '../db/stalled.ts'
 import type { Admission, RunningVisit } from './admission.ts'
 import { concludeAttempt } from './conclude-attempt.ts'
+import { BEAT_MS } from './keep-beating.ts'
 import { beginAttempt, type RecorderDeps } from './record-meeting.ts'
 import { sendOwed } from './send-owed.ts'
 import { type RecordingProcess, spawnRecording } from './spawn-recording.ts'
@@ -24,6 +26,8 @@ export interface Visits {
 
 const POLL_MS = 500
 const REFUSALS_LOGGED_EVERY_MS = 30_000
+/** A child that has not begun by then hangs. */
+const CHILD_LOADS_MS = 30_000
 const WRITE_AGAIN_MS = 2_000
 const WRITE_TRIES = 300
 
@@ -66,12 +70,34 @@ export function createVisits(
 
   function start(attempt: Attempt, beside: boolean): void {
     const child = spawnRecording(attempt.id, beside, deps.databaseUrl, log)
+    const inChildsPlace = new AbortController()
+    const stopBeating = () => inChildsPlace.abort()
+    void Promise.race([child.beats, child.exit]).then(stopBeating, stopBeating)
+    const beating = beatFor(attempt.id, inChildsPlace.signal)
     const over = child.exit.then(async exit => {
+      await beating
       if (exit.code !== 0) log.error({ attempt: attempt.id, ...exit }, 'the recording process died')
       await writeEnd(attempt)
       running.delete(attempt.id)
     })
     running.set(attempt.id, { child, beganMs: performance.now(), over })
+  }
+
+  // On a busy machine a child takes longer to load than silence may last. Taken for dead it would be started anew, and
+  // make the machine busier still.
+  async function beatFor(attemptId: string, signal: AbortSignal): Promise<void> {
+    const untilMs = performance.now() + CHILD_LOADS_MS
+    while (!signal.aborted && performance.now() < untilMs) {
+      try {
+        await withTimeout(beat(db, attemptId, null), BEAT_MS, 'a sign of life')
+      } catch (error) {
+        log.warn(
+          { error, attempt: attemptId },
+          'no sign of life could be written for a child that is loading',
+        )
+      }
+      await clock.sleep(BEAT_MS, signal).catch(() => undefined)
+    }
   }
 
   // A child that died before it could write leaves its row open; one that wrote is left as it is.

@@ -109,5 +109,3 @@ export function openVersions({ objectLock, now }: LockRules) {
         .sort((a, b) => (a.key === b.key ? (a.versionId < b.versionId ? 1 : -1) : a.key < b.key ? -1 : 1)),
   }
 }
-
-export type Versions = ReturnType<typeof openVersions>

@@ -1,9 +1,8 @@
 // Breaks Testigo for real, one fault after another, and measures what is left of each recording in its own file.
-import { createWriteStream } from 'node:fs'
-import { join } from 'node:path'
+import { createWriteStream, existsSync } from 'node:fs'
 import { parseArgs } from 'node:util'
 import { playRows } from './faults/play.ts'
-import { markdownTable, personLine } from './faults/print.ts'
+import { faultsDocument, personLine } from './faults/print.ts'
 import type { Row } from './faults/row.ts'
 import { ROWS } from './faults/table.ts'
 
@@ -14,9 +13,12 @@ const USAGE = `npm run faults -- [options]
   --full         the durations named in the table, instead of the shortest that prove the point
   --list         names and words of all faults
   --at-once N    how many faults at the same time, each on a stage of its own (default 2)
+  --tries N      how often a fault is played that fails (default 2): a machine with other work to do disturbs media
   --log FILE     what the services print (default: nowhere)
-  --markdown     the table as text for a document; with figures from a file of --json lines (--figures FILE)
+  --markdown     the table as a document; with figures from a file of --json lines (--figures FILE)
 `
+
+const MOST = 8
 
 /** The command was typed in a way that means nothing; the usage says how. */
 class BadUsage extends Error {}
@@ -26,6 +28,7 @@ interface Options {
   json: boolean
   full: boolean
   atOnce: number
+  tries: number
   log: string | undefined
 }
 
@@ -40,6 +43,7 @@ function readOptions(
       full: { type: 'boolean', default: false },
       list: { type: 'boolean', default: false },
       'at-once': { type: 'string', default: '2' },
+      tries: { type: 'string', default: '2' },
       log: { type: 'string' },
       markdown: { type: 'boolean', default: false },
       figures: { type: 'string' },
@@ -48,20 +52,25 @@ function readOptions(
   const names = values.only?.split(',').map(name => name.trim())
   const unknown = names?.filter(name => !ROWS.some(row => row.name === name)) ?? []
   if (unknown.length > 0) throw new BadUsage(`there is no fault ${unknown.join(', ')}; --list shows them all`)
-  const atOnce = Number(values['at-once'])
-  if (!Number.isInteger(atOnce) || atOnce < 1 || atOnce > 8)
-    throw new BadUsage('--at-once takes a whole number from 1 to 8')
+  const count = (name: 'at-once' | 'tries') => {
+    const value = Number(values[name])
+    if (!Number.isInteger(value) || value < 1 || value > MOST)
+      throw new BadUsage(`--${name} takes a whole number from 1 to ${MOST}`)
+    return value
+  }
+  if (values.figures !== undefined && !existsSync(values.figures))
+    throw new BadUsage(`--figures: there is no file ${values.figures}`)
   const { json, full, list, markdown, log, figures } = values
   const rows = ROWS.filter(row => !names || names.includes(row.name))
-  return { rows, json, full, atOnce: Math.min(atOnce, rows.length), log, list, markdown, figures }
+  return { rows, json, full, atOnce: count('at-once'), tries: count('tries'), log, list, markdown, figures }
 }
 
-async function play({ rows, json, full, atOnce, log }: Options): Promise<boolean> {
+async function play({ rows, json, full, atOnce, tries, log }: Options): Promise<boolean> {
   const output = log === undefined ? undefined : createWriteStream(log, { flags: 'a' })
   const onOutput = (text: string) => output?.write(text)
   const stop = new AbortController()
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stop.abort())
-  const ok = await playRows(rows, { full, atOnce, onOutput, signal: stop.signal }, (row, line) =>
+  const ok = await playRows(rows, { full, atOnce, tries, onOutput, signal: stop.signal }, (row, line) =>
     process.stdout.write(json ? `${JSON.stringify(line)}\n` : personLine(row, line)),
   )
   output?.end()
@@ -72,7 +81,7 @@ async function main(): Promise<number> {
   const options = readOptions(process.argv.slice(2))
   const { list, markdown, figures } = options
   if (list) process.stdout.write(ROWS.map(row => `${row.name.padEnd(28)} ${row.fault}\n`).join(''))
-  else if (markdown) process.stdout.write(await markdownTable(ROWS, figures && join(process.cwd(), figures)))
+  else if (markdown) process.stdout.write(await faultsDocument(ROWS, figures))
   else return (await play(options)) ? 0 : 1
   return 0
 }

@@ -38,6 +38,7 @@ export async function startService(
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
+  if (child.pid !== undefined) endWith(process.pid, child.pid)
   const exited = once(child, 'exit') as Promise<[number | null, NodeJS.Signals | null]>
   let stopping: Promise<void> | undefined
   const died = exited.then(([code, killedBy]) => {
@@ -81,4 +82,21 @@ export async function startService(
     await stop()
     throw error
   }
+}
+
+// A service whose starter was killed would run for ever, with browsers in calls that nobody ends.
+const GUARD = `
+while kill -0 "$1" 2>/dev/null && kill -0 "$2" 2>/dev/null; do sleep 2; done
+kill -INT "$2" 2>/dev/null
+`
+
+/** Ends a process in order once another one is gone, whatever became of that. */
+function endWith(starterPid: number, servicePid: number): void {
+  const guard = spawn('sh', ['-c', GUARD, 'guard', String(starterPid), String(servicePid)], {
+    stdio: 'ignore',
+    detached: true,
+  })
+  // Without it a service may outlive its starter, no more.
+  guard.on('error', error => process.stderr.write(`no guard for process ${servicePid}: ${error.message}\n`))
+  guard.unref()
 }

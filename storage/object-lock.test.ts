@@ -137,6 +137,18 @@ describe('in a bucket with Object Lock', () => {
     expect(await names(store, 'r/')).toEqual(['r/keep-1', 'r/keep-2', 'r/keep-3'])
   })
 
+  test.each([
+    ['on', true],
+    ['off', false],
+  ])(
+    'a segment is locked where segments are kept: with TESTIGO_KEEP_SEGMENTS %s, %s',
+    async (keep, locked) => {
+      const { store } = await open({}, { TESTIGO_S3_LOCK_DAYS: '10', TESTIGO_KEEP_SEGMENTS: keep })
+      await store.put(`s/${keep}`, Buffer.from('x'), { contentType: 'video/mp4', lock: 'if_kept' })
+      expect((await store.head(`s/${keep}`))?.lockedUntil !== undefined).toBe(locked)
+    },
+  )
+
   test('after its date it goes', async () => {
     const { store } = await open({})
     await store.put('old/recording.mp4', Buffer.from('video'), video)

@@ -42,7 +42,7 @@ const DAY_MS = 86_400_000
 const REMOVE_AT_ONCE = 1000
 
 /** Until when something put now is kept. */
-export function retentionFrom({ lockDays, lockMode }: LockSettings, now: Date): Retention {
+function retentionFrom({ lockDays, lockMode }: LockSettings, now: Date): Retention {
   return {
     ObjectLockMode: lockMode,
     ObjectLockRetainUntilDate: new Date(now.getTime() + lockDays * DAY_MS),

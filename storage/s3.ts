@@ -24,8 +24,11 @@ interface PutOptions {
   contentType: string
   /** SHA-256 in hex, kept with the object as metadata. Of a buffer it is worked out here when absent. */
   sha256?: string
-  /** Evidence: kept from everybody for TESTIGO_S3_LOCK_DAYS where the bucket has Object Lock. */
-  lock?: boolean
+  /**
+   * Evidence: kept from everybody for TESTIGO_S3_LOCK_DAYS where the bucket has Object Lock. `if_kept`, for a segment:
+   * only where the settings keep segments.
+   */
+  lock?: boolean | 'if_kept'
   /** Of a buffer: one single try of at most this long, for a caller who tries again himself. */
   tryMs?: number
   signal?: AbortSignal
@@ -137,7 +140,8 @@ export function createStore(
   return {
     put: (key, body, options) =>
       withinWallClock(`put ${key}`, options.tryMs ?? uploadTimeoutMs, options.signal, async signal => {
-        const retention = options.lock ? await objectLock.retention(new Date(), signal) : {}
+        const lock = options.lock === 'if_kept' ? settings.keepSegments : options.lock
+        const retention = lock ? await objectLock.retention(new Date(), signal) : {}
         if (Buffer.isBuffer(body)) return putBuffer(key, body, options, retention, signal)
         const { contentType, sha256 } = options
         const upload = { Bucket, Key: key, file: body.file, contentType, sha256, retention }

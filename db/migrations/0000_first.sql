@@ -231,6 +231,7 @@ CREATE TABLE "recordings" (
 	"drive_session_uri" text,
 	"drive_error" text,
 	"segments_removed_at" timestamp (3) with time zone,
+	"bucket_checked_at" timestamp (3) with time zone,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	CONSTRAINT "recordings_meeting_id_unique" UNIQUE("meeting_id"),

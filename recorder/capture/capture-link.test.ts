@@ -3,7 +3,7 @@ import { expect, test } from 'vitest'
 import { WebSocket } from 'ws'
 import { openCaptureLink } from './capture-link.ts'
 
-const ignored = { onMessage: () => undefined, onBytes: () => undefined, onGone: () => undefined }
+const ignored = { onMessage: () => undefined, onBytes: () => true, onGone: () => undefined }
 
 async function connect(url: string): Promise<WebSocket> {
   const socket = new WebSocket(url)
@@ -60,5 +60,18 @@ test('what has come can still be read after the client is gone', async () => {
   const read: string[] = []
   for await (const chunk of link.chunks) read.push(String(chunk))
   expect(read).toEqual(['a', 'b', 'c'])
+  await link.close()
+})
+
+test('a chunk that is not taken is not handed out', async () => {
+  const gone = Promise.withResolvers<void>()
+  const link = await openCaptureLink({ ...ignored, onGone: gone.resolve, onBytes: bytes => bytes === 1 })
+  const client = await connect(link.url)
+  for (const letters of ['a', 'bb', 'c']) client.send(Buffer.from(letters))
+  client.close()
+  await gone.promise
+  const read: string[] = []
+  for await (const chunk of link.chunks) read.push(String(chunk))
+  expect(read).toEqual(['a', 'c'])
   await link.close()
 })

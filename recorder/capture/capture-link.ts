@@ -23,7 +23,8 @@ export interface CaptureLink {
 
 export interface CaptureLinkEvents {
   onMessage(message: PageMessage): void
-  onBytes(sizeBytes: number): void
+  /** @returns whether the chunk is taken; one that is not is dropped */
+  onBytes(sizeBytes: number): boolean
   /** The page's end of the link is gone, for whatever reason. */
   onGone(): void
 }
@@ -61,8 +62,8 @@ export async function openCaptureLink(events: CaptureLinkEvents): Promise<Captur
         return
       }
       const chunk = data as Buffer
+      if (!events.onBytes(chunk.length)) return
       arrived.push(chunk)
-      events.onBytes(chunk.length)
       wake?.()
     })
     // What went wrong on the socket shows as its close, which follows.

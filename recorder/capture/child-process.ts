@@ -37,6 +37,8 @@ export interface Child extends AsyncDisposable {
   exit: Promise<ChildExit>
   /** SIGTERM, then SIGKILL to the process group after `killAfterMs`; resolves when the program is gone. May be called twice. */
   stop(): Promise<ChildExit>
+  /** SIGKILL to the process group as if it came from outside: the exit says `killed`. */
+  kill(): void
 }
 
 /** An outside program that did not do its work; `reason` says how it ended and `stderrTail` its last words. */
@@ -132,6 +134,10 @@ export function startChild(command: string, args: readonly string[], options: Ch
     stdout,
     exit,
     stop,
+    kill: () => {
+      // After its end its number may belong to another process.
+      if (child.exitCode === null && child.signalCode === null) signalGroup(child, 'SIGKILL')
+    },
     [Symbol.asyncDispose]: async () => {
       await stop()
     },

@@ -11,18 +11,38 @@ export async function feedChild(
   over: Promise<unknown>,
 ): Promise<void> {
   const items = source[Symbol.asyncIterator]()
-  const stop = over.then(() => undefined)
+  const orOver = untilOver(over)
   try {
     while (true) {
-      const item = await Promise.race([stop, items.next()])
+      const item = await orOver(items.next())
       if (item === undefined || item.done) return
-      if (!stdin.write(item.value)) await Promise.race([stop, drained(stdin)])
+      if (!stdin.write(item.value)) await orOver(drained(stdin))
     }
   } finally {
     stdin.end()
     // Tells the source that nobody reads on. A source that hangs answers never, so nobody waits for it.
     items.return?.()?.catch(() => undefined)
   }
+}
+
+/**
+ * Waits for one thing after another, or for `over`: undefined then. Not `Promise.race`, which would leave a note at `over`
+ * each time, and with it every chunk that was ever written, for as long as the program runs.
+ */
+function untilOver(over: Promise<unknown>): <T>(work: Promise<T>) => Promise<T | undefined> {
+  let isOver = false
+  let giveUp = () => {}
+  const end = () => {
+    isOver = true
+    giveUp()
+  }
+  over.then(end, end)
+  return work =>
+    new Promise((resolve, reject) => {
+      giveUp = () => resolve(undefined)
+      work.then(resolve, reject)
+      if (isOver) giveUp()
+    })
 }
 
 function drained(stdin: Writable): Promise<void> {

@@ -1,16 +1,8 @@
 // Encoded media of the tab → ffmpeg (picture copied, sound to AAC) → fragments → closed, hashed segments.
 import { createHash } from 'node:crypto'
-import { type ChildExit, describeExit, startChild } from './child-process.ts'
-import { feedChild } from './feed-child.ts'
-import { endOfFragments, type FragmentPiece, readFragments } from './fragments.ts'
-import { BadFragmentedMp4 } from './mp4-boxes.ts'
+import { endOfFragments, type FragmentPiece, type readFragments } from './fragments.ts'
+import { type SegmenterFailure, type SegmenterRestart, startLiveFfmpeg } from './live-ffmpeg.ts'
 
-/** After `stop()`: how long ffmpeg may take to hand out what it has … */
-const FLUSH_TIMEOUT_MS = 10_000
-/** … and how long the reader of the segments may take over one (it may be uploading it). */
-const READER_TIMEOUT_MS = 120_000
-/** A fragment at each key frame, and at least this often: what a killed recorder has not handed on. */
-const FRAGMENT_MS = 500
 /** A segment may be this much shorter than asked for: key frames come a frame early or late. */
 const EARLY_CUT_MS = 250
 
@@ -22,12 +14,16 @@ export interface SegmenterSettings {
   audioBitrate: number
   /** Which ffmpeg. Default: the one in PATH. */
   ffmpegPath?: string
+  /** An ffmpeg that is fed and gives nothing for so long is replaced like one that died. Default 10 s. */
+  hungMs?: number
   /**
    * Told synchronously of the init piece (segment 0) and of each fragment as it arrives, before it is part of a closed
    * segment: the first fragment of a segment comes before the segment it closed leaves through `segments`. Each
-   * fragment is told once and never taken back. Must not throw.
+   * fragment is told once and never taken back, also when another ffmpeg takes over. Must not throw.
    */
   onFragment?(fragment: OpenFragment): void
+  /** Told when ffmpeg died and another one takes over; no frame of the capture is missing for it. Must not throw. */
+  onRestart?(restart: SegmenterRestart): void
 }
 
 /** A fragment of the segment that is still open. The bytes of all of one segment, in order, are the segment. */
@@ -59,16 +55,15 @@ export interface Segment {
   keyFrame: true
 }
 
-export interface SegmenterFailure {
-  reason: 'ffmpeg-ended' | 'unreadable-output' | 'source-failed'
-  detail: string
-}
-
 export interface Segmenter extends AsyncDisposable {
   /** Segments as they close. Ends after the last frame, also after a failure; never throws. Read it to its end. */
   segments: AsyncIterable<Segment>
-  pid: number | undefined
-  /** Settles when ffmpeg died or wrote what cannot be read. Stays pending for ever when all went well. */
+  /** Of the ffmpeg that runs now: another one takes over when it dies. */
+  readonly pid: number | undefined
+  /**
+   * Settles when ffmpeg died for the sixth time in a minute, could not begin, or wrote what cannot be read, or when the
+   * chunks broke. Stays pending for ever when all went well.
+   */
   failed: Promise<SegmenterFailure>
   /**
    * Closes what has come so far: everything up to the last frame still leaves through `segments`.
@@ -77,96 +72,18 @@ export interface Segmenter extends AsyncDisposable {
   stop(): Promise<void>
 }
 
-/** ffmpeg's command line for live segments (a pure value). */
-function segmentArgs({ audioBitrate }: { audioBitrate: number }): string[] {
-  return [
-    ...['-hide_banner', '-nostdin', '-loglevel', 'warning'],
-    // The header says all there is to know: no waiting to look at the first seconds.
-    ...['-probesize', '1000000', '-analyzeduration', '0'],
-    ...['-f', 'matroska', '-i', 'pipe:0', '-map', '0:v:0', '-map', '0:a:0'],
-    // Sound begins a few milliseconds before the first picture, which is shown from the start on: no offset to carry.
-    ...['-c:v', 'copy', '-bsf:v', 'setts=ts=if(eq(N\\,0)\\,0\\,TS)'],
-    ...['-c:a', 'aac', '-b:a', String(audioBitrate), '-ar', '48000', '-ac', '2'],
-    // Holes in the sound become silence, so that what follows stays with its picture.
-    ...['-af', 'aresample=async=1000:first_pts=0'],
-    // When the sound stops coming the picture does not wait for it.
-    ...['-max_interleave_delta', '1000000'],
-    ...['-f', 'mp4', '-movflags', '+frag_keyframe+empty_moov+default_base_moof+delay_moov+skip_trailer'],
-    ...['-frag_duration', String(FRAGMENT_MS * 1000)],
-    ...['-flush_packets', '1', 'pipe:1'],
-  ]
-}
-
 /** Starts ffmpeg on the chunks of a capture and gives the segments as they close. */
 export function startSegmenter(chunks: AsyncIterable<Buffer>, settings: SegmenterSettings): Segmenter {
-  const child = startChild(settings.ffmpegPath ?? 'ffmpeg', segmentArgs(settings), {
-    name: 'ffmpeg (segments)',
-    stdin: 'pipe',
-  })
-  const { stdin } = child
-  if (stdin === null) throw new Error('ffmpeg runs without standard input')
-  const failed = Promise.withResolvers<SegmenterFailure>()
-  const stopAsked = Promise.withResolvers<void>()
-  const over = Promise.race([stopAsked.promise, child.exit])
-  feedChild(chunks, stdin, over).catch((error: unknown) => {
-    failed.resolve({ reason: 'source-failed', detail: String(error) })
-  })
-
-  const judgeExit = (exit: ChildExit) => {
-    if (exit.reason === 'stopped' || (exit.reason === 'exited' && exit.code === 0)) return
-    failed.resolve({ reason: 'ffmpeg-ended', detail: describeExit('ffmpeg', exit) })
-  }
-  // Whose turn it is: ffmpeg's while its output is being waited for, else the reader's.
-  let turn: 'ffmpeg' | 'reader' = 'reader'
-  let turnSinceMs = performance.now()
-  const give = (next: typeof turn) => {
-    turn = next
-    turnSinceMs = performance.now()
-  }
-  async function* readOutput(): AsyncGenerator<Buffer> {
-    give('ffmpeg')
-    for await (const piece of child.stdout as AsyncIterable<Buffer>) {
-      give('reader')
-      yield piece
-      give('ffmpeg')
-    }
-  }
-  async function* readSegments(): AsyncGenerator<Segment> {
-    let readToTheEnd = false
-    try {
-      yield* groupFragments(readFragments(readOutput()), settings)
-      readToTheEnd = true
-    } catch (error) {
-      if (!(error instanceof BadFragmentedMp4)) throw error
-      failed.resolve({ reason: 'unreadable-output', detail: error.message })
-    } finally {
-      judgeExit(readToTheEnd ? await child.exit : await child.stop())
-    }
-  }
-
-  let stopped: Promise<void> | undefined
-  const stop = () => {
-    stopped ??= (async () => {
-      stopAsked.resolve()
-      turnSinceMs = performance.now()
-      const watch = setInterval(() => {
-        const limitMs = turn === 'ffmpeg' ? FLUSH_TIMEOUT_MS : READER_TIMEOUT_MS
-        if (performance.now() - turnSinceMs > limitMs) void child.stop()
-      }, 250)
-      await child.exit
-      clearInterval(watch)
-    })()
-    return stopped
-  }
+  const ffmpeg = startLiveFfmpeg(chunks, settings)
   return {
-    segments: readSegments(),
-    pid: child.pid,
-    failed: failed.promise,
-    stop,
-    // Leaving the scope without `stop()` gives up what nobody has read.
-    [Symbol.asyncDispose]: async () => {
-      await child.stop()
+    segments: groupFragments(ffmpeg.pieces, settings),
+    get pid() {
+      return ffmpeg.pid()
     },
+    failed: ffmpeg.failed,
+    stop: ffmpeg.stop,
+    // Leaving the scope without `stop()` gives up what nobody has read.
+    [Symbol.asyncDispose]: ffmpeg.kill,
   }
 }
 

@@ -10,6 +10,8 @@ export interface InPageSettings {
   videoBitsPerSecond: number
   keyFrameSeconds: number
   timesliceMs: number
+  /** How often the page tells its figures. */
+  statsEveryMs: number
   mimeType: string
   /** Chunks on their way that the recorder has not taken yet; more wait in the page. */
   maxUnacknowledged: number
@@ -23,7 +25,14 @@ export type PageMessage =
   | { type: 'started'; atMs: number }
   | { type: 'ended' }
   | { type: 'failed'; reason: 'reader-too-slow' | 'recorder-error' | 'track-ended'; detail: string }
-  | { type: 'stats'; framesDelivered: number; framesDropped: number; waitingBytes: number }
+  | {
+      type: 'stats'
+      framesDelivered: number
+      framesDropped: number
+      waitingBytes: number
+      /** The loudest sample since the last message, 0 to 1; null when the sound could not be measured. */
+      soundPeak: number | null
+    }
 
 /** What the recorder tells the page. */
 export type RecorderMessage = { type: 'begin' } | { type: 'ack' } | { type: 'stop' }
@@ -61,7 +70,8 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
         maxWidth: width,
         minHeight: height,
         maxHeight: height,
-        minFrameRate: 1,
+        // A page that does not move is captured anew this often: its sound waits for no picture longer.
+        minFrameRate: 4,
         maxFrameRate: fps,
       },
     },
@@ -86,6 +96,8 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
   }
   const release = () => {
     if (recorder.state !== 'inactive') recorder.stop()
+    clearInterval(telling)
+    if (audio.state !== 'closed') void audio.close()
     for (const track of stream.getTracks()) track.stop()
   }
   const fail = (reason: (PageMessage & { type: 'failed' })['reason'], detail: string) => {
@@ -111,6 +123,29 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
     }
   }
 
+  // Without an output: the sound is looked at and goes nowhere. The window is longer than the time between two looks.
+  const audio = new AudioContext({ latencyHint: 'playback', sinkId: { type: 'none' } } as AudioContextOptions)
+  const analyser = audio.createAnalyser()
+  analyser.fftSize = 32_768
+  audio.createMediaStreamSource(new MediaStream(stream.getAudioTracks())).connect(analyser)
+  const samples = new Float32Array(analyser.fftSize)
+  const loudest = () => {
+    if (audio.state !== 'running') return null
+    analyser.getFloatTimeDomainData(samples)
+    return samples.reduce((peak, sample) => Math.max(peak, Math.abs(sample)), 0)
+  }
+  const tellStats = () => {
+    const frames = videoTrack.stats
+    tell({
+      type: 'stats',
+      framesDelivered: frames?.deliveredFrames ?? 0,
+      framesDropped: frames?.discardedFrames ?? 0,
+      waitingBytes,
+      soundPeak: loudest(),
+    })
+  }
+  const telling = setInterval(tellStats, settings.statsEveryMs)
+
   recorder.ondataavailable = event => {
     if (event.data.size > 0) {
       waiting.push(event.data)
@@ -119,13 +154,6 @@ export async function captureTab(settings: InPageSettings): Promise<void> {
     if (waitingBytes > settings.maxWaitingBytes) {
       fail('reader-too-slow', `${Math.round(waitingBytes / 1_048_576)} MiB wait to be taken`)
     }
-    const frames = videoTrack.stats
-    tell({
-      type: 'stats',
-      framesDelivered: frames?.deliveredFrames ?? 0,
-      framesDropped: frames?.discardedFrames ?? 0,
-      waitingBytes,
-    })
     void send()
   }
   recorder.onerror = event => {

@@ -1,4 +1,4 @@
-import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
@@ -75,7 +75,11 @@ test('a tab becomes a file with every frame, every beep and picture and sound to
   for await (const segment of segmenter.segments) {
     segments.push(segment)
     if (segment.kind === 'media') lagsMs.push(Date.now() - (segment.wallClockStartMs + segment.durationMs))
-    if (segment.number === 3) await capture.stop()
+    if (segment.number === 3) {
+      expect(capture.soundHeard()).toBe('yes')
+      expect(capture.soundHeard()).toBe('unknown')
+      await capture.stop()
+    }
   }
   expect(lagsMs.length).toBeGreaterThanOrEqual(3)
   expect(Math.max(...lagsMs)).toBeLessThan(4_000)
@@ -101,6 +105,31 @@ test('a tab becomes a file with every frame, every beep and picture and sound to
   expect(pattern.video.fps).toBeGreaterThan(20)
 }, 60_000)
 
+test('ffmpeg killed twice during a call costs no frame and no beep', async () => {
+  await using browser = await showPattern()
+  await using capture = await startTabCapture(browser, settings)
+  let told = 0
+  const restarts: string[] = []
+  await using segmenter = startSegmenter(capture.chunks, {
+    segmentSeconds: 4,
+    startedAtMs: capture.startedAt,
+    audioBitrate: 128_000,
+    onFragment: () => {
+      if (++told === 5 || told === 17) process.kill(segmenter.pid ?? Number.NaN, 'SIGKILL')
+    },
+    onRestart: ({ detail }) => restarts.push(detail),
+  })
+  const segments = await readAndAct(segmenter.segments, 2, () => capture.stop())
+  expect(restarts).toEqual([expect.stringContaining('SIGKILL'), expect.stringContaining('SIGKILL')])
+  const pattern = await readPattern(await joined(segments, 'killed-twice.mp4'))
+  expect(pattern.durationMs).toBeGreaterThan(8_000)
+  for (const seen of pattern.participants) {
+    expect(seen.largestGapMs).toBeLessThan(300)
+    expect(seen.missingBeeps).toEqual([])
+    expect(Math.abs(seen.offset?.medianMs ?? Number.NaN)).toBeLessThan(80)
+  }
+}, 60_000)
+
 test('the picture has the size and no more than the rate that were asked for', async () => {
   await using browser = await launchTestBrowser({ width: 640, height: 360 })
   await browser.page.goto(patternUrl)
@@ -117,10 +146,16 @@ test('a page that does not move and makes no sound is recorded, too', async () =
   await browser.page.goto('data:text/html,<h1>Nobody is here')
   await using capture = await startTabCapture(browser, settings)
   await using segmenter = segmentsOf(capture)
-  const segments = await readAndAct(segmenter.segments, 1, () => capture.stop())
+  let heard = 'unknown'
+  const segments = await readAndAct(segmenter.segments, 1, () => {
+    heard = capture.soundHeard()
+    return capture.stop()
+  })
   const facts = await probeMedia(await joined(segments, 'still.mp4'))
-  expect(facts.video?.pictures).toBeGreaterThan(2)
+  // It is captured anew four times a second, so that its sound, too, leaves at once.
+  expect(facts.video?.pictures).toBeGreaterThan(10)
   expect(facts.audio?.durationMs).toBeGreaterThan(3_000)
+  expect(heard).toBe('no')
 }, 40_000)
 
 test('stop hands out what was recorded up to that moment, and may be called twice', async () => {
@@ -193,6 +228,28 @@ test('a capture that gives nothing any more is told after its limit', async () =
   expect((await capture.failed).reason).toBe('no-bytes')
   await reading
 }, 40_000)
+
+test.each([
+  ['noFramesMs', { noFramesMs: 2_000 }],
+  ['noBytesMs', { noBytesMs: 4_000 }],
+])(
+  'a compositor that draws no more is told as missing pictures after %s',
+  async (_name, limits) => {
+    await using browser = await showPattern()
+    await using capture = await startTabCapture(browser, { ...settings, ...limits })
+    const reading = gather(capture.chunks)
+    const tree = await listProcessTree(browser.pid)
+    const commands = await Promise.all(
+      tree.map(async ({ pid }) => ({ pid, line: await readFile(`/proc/${pid}/cmdline`, 'utf8') })),
+    )
+    const gpu = commands.find(({ line }) => line.includes('--type=gpu-process'))
+    if (gpu === undefined) throw new Error('Chromium runs without a GPU process')
+    process.kill(gpu.pid, 'SIGSTOP')
+    expect((await capture.failed).reason).toBe('no-frames')
+    await reading
+  },
+  40_000,
+)
 
 test('a reader slower than the capture holds the chunks back in the browser, and all of them come in the end', async () => {
   await using browser = await showPattern()

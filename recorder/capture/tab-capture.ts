@@ -4,6 +4,7 @@ import { within } from '../../clock.ts'
 import type { RecorderBrowser } from '../browser.ts'
 import { type CaptureLink, openCaptureLink } from './capture-link.ts'
 import { captureTab, type PageMessage } from './tab-capture.in-page.ts'
+import { watchSilence } from './watch-silence.ts'
 
 /**
  * MediaRecorder hands out its MP4 only at key frames, Matroska every timeslice (DESIGN.md §2, row 2). The sound is
@@ -17,6 +18,13 @@ const STOP_TIMEOUT_MS = 10_000
 const LAST_CHUNKS_MS = 3_000
 const CAUSE_COMES_MS = 300
 const NO_BYTES_MS = 10_000
+const NO_FRAMES_MS = 10_000
+/** Less than the analyser's window, so that no sound falls between two looks. */
+const STATS_EVERY_MS = 500
+/** A page that told its figures so lately is alive. */
+const ANSWERS_WITHIN_MS = 2_000
+/** About -50 dBFS: speech is far above, the hiss of an open microphone below. */
+const SOUND_PEAK = 0.003
 const MAX_UNACKNOWLEDGED = 4
 const MAX_WAITING_BYTES = 64 * 1024 * 1024
 
@@ -31,6 +39,11 @@ export interface TabCaptureSettings {
   keyFrameSeconds: number
   /** Fails with `no-bytes` when nothing came for so long. Default 10 s. */
   noBytesMs?: number
+  /**
+   * Fails with `no-frames` when no new picture was captured for so long while the page answers. Default 10 s: a page
+   * that does not move is captured anew several times a second, so that none at all means a broken compositor.
+   */
+  noFramesMs?: number
   /** What may wait inside the browser for a slow reader. Default 64 MiB. */
   maxWaitingBytes?: number
 }
@@ -41,6 +54,7 @@ export type CaptureFailureReason =
   | 'tab-gone'
   | 'renderer-crashed'
   | 'no-bytes'
+  | 'no-frames'
   | 'reader-too-slow'
   | 'recorder-error'
   | 'track-ended'
@@ -69,6 +83,8 @@ export interface TabCapture extends AsyncDisposable {
   /** Wall clock (ms since 1970) of media time 0. */
   startedAt: number
   stats(): CaptureStats
+  /** Whether the tab made a sound since this was asked last; `unknown` when nothing was measured since. */
+  soundHeard(): 'yes' | 'no' | 'unknown'
   /** Settles when the capture broke. Stays pending for ever when it ended by `stop()`. */
   failed: Promise<CaptureFailure>
   /** Ends the recording; what is already encoded still comes through `chunks`. May be called twice. */
@@ -121,6 +137,11 @@ export async function prepareTabCapture(
     waitingChunks: 0,
     waitingBytesInBrowser: 0,
   }
+  const noFramesMs = settings.noFramesMs ?? NO_FRAMES_MS
+  let begun = false
+  let frameSeenAtMs = 0
+  let statsAtMs = 0
+  let heard: 'yes' | 'no' | 'unknown' = 'unknown'
   const failed = Promise.withResolvers<CaptureFailure>()
   const ready = Promise.withResolvers<void>()
   const started = Promise.withResolvers<number>()
@@ -151,22 +172,48 @@ export async function prepareTabCapture(
       // The link stays open: the page hands out what it has as the reader takes it.
       else if (!stopping) failed.resolve({ reason: message.reason, detail: message.detail })
     } else {
+      const newFrames = message.framesDelivered > stats.framesDelivered
       stats.framesDelivered = message.framesDelivered
       stats.framesDropped = message.framesDropped
       stats.waitingBytesInBrowser = message.waitingBytes
+      if (message.soundPeak !== null && heard !== 'yes')
+        heard = message.soundPeak >= SOUND_PEAK ? 'yes' : 'no'
+      // Judged by the page's own words: a page that says nothing is silent in every way.
+      statsAtMs = performance.now()
+      if (newFrames || !begun) frameSeenAtMs = statsAtMs
+      else if (statsAtMs - frameSeenAtMs > noFramesMs) {
+        fail('no-frames', `no new picture for ${noFramesMs / 1000} s`)
+      }
     }
   }
+  let bytesSeenAtMs: number | undefined
+  let stoodStill = false
   const watchdog = watchSilence(noBytesMs, () => {
     // A reader that does not take what is there is not a silent browser.
-    if ((link?.waitingChunks() ?? 0) === 0) fail('no-bytes', `nothing came for ${noBytesMs / 1000} s`)
+    if ((link?.waitingChunks() ?? 0) > 0) return
+    // Sound without pictures is held back by MediaRecorder: a page that answers meanwhile lacks pictures only.
+    const nowMs = performance.now()
+    const onlyFrames =
+      nowMs - statsAtMs < ANSWERS_WITHIN_MS && nowMs - frameSeenAtMs > noBytesMs - ANSWERS_WITHIN_MS
+    if (onlyFrames) fail('no-frames', `no new picture for ${noBytesMs / 1000} s`)
+    else fail('no-bytes', `nothing came for ${noBytesMs / 1000} s`)
   })
   link = await openCaptureLink({
     onMessage,
     onBytes: sizeBytes => {
+      // All of it stood still (SIGSTOP, a suspended machine): what comes now would make the last picture before it last
+      // until now, as if that time had been recorded.
+      const standstillMs = bytesSeenAtMs === undefined ? 0 : performance.now() - bytesSeenAtMs
+      bytesSeenAtMs = performance.now()
+      if (standstillMs > noBytesMs)
+        fail('no-bytes', `all stood still for ${Math.round(standstillMs / 1000)} s`)
+      stoodStill ||= standstillMs > noBytesMs
+      if (stoodStill) return false
       stats.bytes += sizeBytes
       stats.chunks++
       stats.lastBytesAtMs = Date.now()
       watchdog.sawSomething()
+      return true
     },
     onGone: () => {
       ended.resolve()
@@ -212,10 +259,16 @@ export async function prepareTabCapture(
       link.tell({ type: 'begin' })
       const startedAt = await firstOf(started.promise, failed.promise)
       watchdog.start()
+      begun = true
       return {
         chunks: link.chunks,
         startedAt,
         stats: () => ({ ...stats, waitingChunks: link.waitingChunks() }),
+        soundHeard: () => {
+          const answer = heard
+          heard = 'unknown'
+          return answer
+        },
         failed: failed.promise,
         stop,
         [Symbol.asyncDispose]: stop,
@@ -230,6 +283,7 @@ export async function prepareTabCapture(
       tabId,
       ...settings,
       timesliceMs: TIMESLICE_MS,
+      statsEveryMs: STATS_EVERY_MS,
       mimeType: MIME_TYPE,
       maxUnacknowledged: MAX_UNACKNOWLEDGED,
       maxWaitingBytes: settings.maxWaitingBytes ?? MAX_WAITING_BYTES,
@@ -263,26 +317,5 @@ async function firstOf<T>(begun: Promise<T>, failed: Promise<CaptureFailure>): P
     return await Promise.race([begun, broke, tooLate])
   } finally {
     clearTimeout(timer)
-  }
-}
-
-function watchSilence(limitMs: number, onSilence: () => void) {
-  let timer: NodeJS.Timeout | undefined
-  const stop = () => clearInterval(timer)
-  let seenAtMs = 0
-  return {
-    start: () => {
-      seenAtMs = performance.now()
-      timer = setInterval(
-        () => {
-          if (performance.now() - seenAtMs > limitMs) onSilence()
-        },
-        Math.min(500, limitMs / 4),
-      )
-    },
-    sawSomething: () => {
-      seenAtMs = performance.now()
-    },
-    stop,
   }
 }

@@ -28,7 +28,16 @@ export function toggle(device: MuteToggle['device'], muted = true, label = `Turn
 
 export function tile(device: number, name: string, more: Partial<TileSeen> = {}): TileSeen {
   const id = `spaces/AbCdEf/devices/${device}`
-  return { participantId: id, mediaId: id, name, own: false, muted: true, video: false, ...more }
+  return {
+    participantId: id,
+    mediaId: id,
+    name,
+    own: false,
+    muted: true,
+    video: false,
+
+    ...more,
+  }
 }
 
 export const dialog = (text: string, more: Partial<DialogSeen> = {}): DialogSeen => ({

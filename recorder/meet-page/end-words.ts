@@ -5,6 +5,7 @@ export type TerminalKind =
   | 'denied'
   | 'lobby_timeout'
   | 'removed'
+  | 'switched'
   | 'ended'
   | 'left'
   | 'full_or_locked'
@@ -82,6 +83,33 @@ export const TERMINAL: readonly { kind: TerminalKind; texts: readonly string[] }
       'te quitaron de la llamada',
       'te han quitado de la llamada',
       'te han eliminado de la llamada',
+    ],
+  },
+  {
+    // The account went on on another device ("Switch here"); nobody has a capture of these words.
+    kind: 'switched',
+    texts: [
+      'you switched to another device',
+      "you've switched to another device",
+      'switched to another device',
+      'switched to a different device',
+      'you switched devices',
+      'switched the call to another device',
+      'moved to another device',
+      'transferred to another device',
+      'continued on another device',
+      "you're now in this call on another device",
+      'you joined from another device',
+      'joined from another device',
+      'cambiado a otro dispositivo',
+      'cambiaste a otro dispositivo',
+      'cambiaste de dispositivo',
+      'has cambiado de dispositivo',
+      'se transfirio a otro dispositivo',
+      'se ha transferido a otro dispositivo',
+      'continua en otro dispositivo',
+      'te uniste desde otro dispositivo',
+      'te has unido desde otro dispositivo',
     ],
   },
   {

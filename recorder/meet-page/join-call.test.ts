@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest'
 import { createLog } from '../../log.ts'
 import {
+  button,
   endScreen,
   guestPreJoin,
   notFound,
@@ -28,7 +29,7 @@ async function join(script: Script, more: Partial<JoinOptions> = {}) {
     as: { kind: 'guest', name: 'Testigo bot' },
     language: 'en',
     limits,
-    giveUpAt: new Date(startedAt + 3_600_000),
+    giveUpAt: () => new Date(startedAt + 3_600_000),
     clock,
     log: createLog('silent'),
     signal: new AbortController().signal,
@@ -58,7 +59,7 @@ test('a guest switches its devices off, types its name, and knocks', async () =>
         return typed(done) ? withName({ toggles }) : guestPreJoin({ toggles })
       },
     },
-    { giveUpAt: new Date(1_000_000 + 2_000) },
+    { giveUpAt: () => new Date(1_000_000 + 2_000) },
   )
   expect(did.slice(0, 4)).toEqual([
     'goto',
@@ -157,7 +158,7 @@ test('a join button that does nothing is not pressed for ever', async () => {
 
 test.each([
   ['nobody', [], 'bot_not_signed_in'],
-  ['another account', [{ email: 'ana@example.com', position: 0 }], 'bot_not_signed_in'],
+  ['another account', [{ email: 'ana@example.com', position: 0, name: null }], 'bot_not_signed_in'],
 ] as const)('signed in: with %s Meet is not even opened', async (_, accounts, ending) => {
   const { result, did } = await join(
     { show: () => threeInCall, signedIn: { kind: 'accounts', accounts: [...accounts] } },
@@ -169,8 +170,8 @@ test.each([
 
 test('signed in: of several accounts the bot is picked by its position', async () => {
   const accounts = [
-    { email: 'ana@example.com', position: 0 },
-    { email: 'bot@example.com', position: 1 },
+    { email: 'ana@example.com', position: 0, name: null },
+    { email: 'bot@example.com', position: 1, name: 'Testigo' },
   ]
   const { did } = await join(
     { show: () => threeInCall, signedIn: { kind: 'accounts', accounts } },
@@ -190,7 +191,7 @@ test.each([
 })
 
 test("signed in for sure: somebody else's address on the page does not stop the bot", async () => {
-  const accounts = [{ email: 'bot@example.com', position: 0 }]
+  const accounts = [{ email: 'bot@example.com', position: 0, name: null }]
   const { result } = await join(
     {
       signedIn: { kind: 'accounts', accounts },
@@ -223,7 +224,7 @@ test('a stop does not wait for a page that hangs while loading', async () => {
     as: { kind: 'guest', name: 'Testigo bot' },
     language: 'en',
     limits,
-    giveUpAt: new Date(2_000_000),
+    giveUpAt: () => new Date(2_000_000),
     clock,
     log: createLog('silent'),
     signal: stop.signal,
@@ -231,4 +232,73 @@ test('a stop does not wait for a page that hangs while loading', async () => {
   })
   stop.abort()
   expect(await joining).toMatchObject({ ending: 'left_by_request' })
+})
+
+/** The green room of an account that is in the call already, with these buttons, the main one first. */
+const alreadyIn = ([main = '', ...others]: readonly string[]) => {
+  const join = button(main, { outerJsname: 'Qx7uuf', label: `${main} without camera` })
+  return signedInPreJoin('', {
+    buttons: [join, ...others.map(text => button(text)), button('Other ways to join')],
+    joinControl: join,
+    lines: ['You’re already in this call on another device'],
+  })
+}
+
+test.each([
+  ['a takeover', false, 'Switch here', ['Switch here', 'Join here too']],
+  ['a handover', true, 'Join here too', ['Switch here', 'Join here too']],
+  ['a takeover in Spanish', false, 'Cambiar aquí', ['Cambiar aquí', 'Unirte también aquí']],
+  ['a handover in Spanish', true, 'Unirte también aquí', ['Cambiar aquí', 'Unirte también aquí']],
+  ['a takeover without the choice', false, 'Join here too', ['Join here too']],
+] as const)('%s of the account’s earlier seat presses its button', async (_, beside, wanted, texts) => {
+  const { result, did } = await join(
+    {
+      show: (__, done) => (pressed(done, wanted) ? threeInCall : alreadyIn(texts)),
+    },
+    { as: bot, beside },
+  )
+  expect(result).toMatchObject({ kind: 'joined' })
+  expect(did.filter(done => done.startsWith('press'))).toEqual([`press ${wanted}`])
+})
+
+test('a handover looks for "Join here too" among the other ways before it takes the seat over', async () => {
+  const withList = await join(
+    {
+      show: (_, done) => {
+        if (pressed(done, 'Join here too')) return threeInCall
+        const isOpen = pressed(done, 'Other ways to join')
+        return alreadyIn(isOpen ? ['Switch here', 'Join here too'] : ['Switch here'])
+      },
+    },
+    { as: bot, beside: true },
+  )
+  expect(withList.did.slice(1)).toEqual(['press Other ways to join', 'press Join here too'])
+  const without = await join(
+    {
+      show: (_, done) => (pressed(done, 'Switch here') ? threeInCall : alreadyIn(['Switch here'])),
+    },
+    { as: bot, beside: true },
+  )
+  expect(without.did.slice(1)).toEqual(['press Other ways to join', 'press Switch here'])
+})
+
+test('a page that is at the door already is walked in without loading it or asking who is signed in', async () => {
+  const { result, did } = await join(
+    {
+      show: (_, done) => (pressed(done, 'Join now') ? threeInCall : signedInPreJoin()),
+      signedIn: { kind: 'accounts', accounts: [] },
+    },
+    { as: bot, loaded: true },
+  )
+  expect(result).toMatchObject({ kind: 'joined' })
+  expect(did).toEqual(['press Join now'])
+})
+
+test("the bot's own name comes from its account", async () => {
+  const accounts = [{ email: 'bot@example.com', position: 0, name: 'Testigo' }]
+  const { result } = await join(
+    { show: () => threeInCall, signedIn: { kind: 'accounts', accounts } },
+    { as: bot },
+  )
+  expect(result).toMatchObject({ ownName: 'Testigo' })
 })

@@ -23,8 +23,12 @@ export interface JoinOptions {
   /** What the page's language was pinned to; another one is noted in the log. */
   language: string
   limits: JoinLimits
-  /** No knock outlives this moment. */
-  giveUpAt: Date
+  /** No knock outlives this moment; asked at every look. */
+  giveUpAt: () => Date
+  /** See `JoinQuestion.beside`. */
+  beside?: boolean
+  /** The meeting's page is already there, such as after it reloaded itself: it is not loaded first. */
+  loaded?: boolean
   clock: Clock
   log: Log
   /** Aborted: leave, visibly for those inside, and come back with `left_by_request`. */
@@ -33,12 +37,12 @@ export interface JoinOptions {
 }
 
 export type JoinResult =
-  | { kind: 'joined'; at: Date; knocks: number; signals: readonly string[] }
+  | { kind: 'joined'; at: Date; knocks: number; signals: readonly string[]; ownName: string | null }
   | { kind: 'not_joined'; ending: Ending; why: string; knocks: number; artefacts: Artefacts | null }
 
 /** Short, because what passes between the admission and its discovery is missing from the recording. */
 const BETWEEN_LOOKS_MS = 250
-const FROZEN_MS = 30_000
+const FROZEN_MS = 20_000
 const LOAD_AGAIN_MS = 2_000
 const LEAVE_LIMIT_MS = 6_000
 
@@ -49,7 +53,8 @@ const PLACES: Partial<Record<ScreenKind, DialogPlace>> = { waiting_room: 'waitin
  * (`BadMeetingUrl`). The waiting room is left before returning, so that nobody admits a bot that has gone.
  */
 export async function joinCall(page: MeetPage, options: JoinOptions): Promise<JoinResult> {
-  const visit = { ...options, page, memory: freshMemory(options.clock.now()) }
+  const ownName = options.as.kind === 'guest' ? options.as.name : null
+  const visit = { ...options, page, memory: freshMemory(options.clock.now()), ownName }
   options.onState('joining')
   const outcome = await enter(visit)
   if (outcome.kind === 'joined') {
@@ -59,6 +64,7 @@ export async function joinCall(page: MeetPage, options: JoinOptions): Promise<Jo
       at: new Date(options.clock.now()),
       knocks: visit.memory.knocks,
       signals: outcome.signals,
+      ownName: visit.ownName,
     }
   }
   const artefacts = outcome.keepArtefacts && !page.isGone() ? await page.dump(outcome.screen) : null
@@ -68,7 +74,7 @@ export async function joinCall(page: MeetPage, options: JoinOptions): Promise<Jo
   return { kind: 'not_joined', ending, why, knocks: visit.memory.knocks, artefacts }
 }
 
-type Visit = JoinOptions & { page: MeetPage; memory: JoinMemory }
+type Visit = JoinOptions & { page: MeetPage; memory: JoinMemory; ownName: string | null }
 type Outcome =
   | { kind: 'joined'; signals: readonly string[] }
   | { kind: 'not_joined'; ending: Ending; why: string; keepArtefacts: boolean; screen: string }
@@ -83,6 +89,7 @@ const notJoined = (ending: Ending, why: string, screen = '', keepArtefacts = fal
 
 async function enter(visit: Visit): Promise<Outcome> {
   const { page, as, signal, log } = visit
+  if (visit.loaded) return await walk(visit, { kind: 'unknown' }, undefined)
   const signedIn: SignedIn = as.kind === 'signed_in' ? await page.accounts() : { kind: 'unknown' }
   if (signal.aborted) return notJoined('left_by_request', 'asked to stop')
   const own =
@@ -96,6 +103,7 @@ async function enter(visit: Visit): Promise<Outcome> {
       `${others} is signed in, not ${as.email ?? 'an account of the bot'}`,
     )
   }
+  visit.ownName ??= own?.name ?? null
   if (as.kind === 'signed_in' && own === undefined)
     log.warn({}, 'Google did not say who is signed in; the page will')
   if (!(await load(visit, own?.position))) return notJoined('page_not_reached', 'Meet could not be loaded')
@@ -160,10 +168,11 @@ async function walk(visit: Visit, signedIn: SignedIn, account: number | undefine
       snapshot,
       memory,
       as,
+      beside: visit.beside ?? false,
       signedIn,
       limits,
       now,
-      giveUpAt: visit.giveUpAt.getTime(),
+      giveUpAt: visit.giveUpAt().getTime(),
     })
     if (step.do === 'joined')
       return { kind: 'joined', signals: screen.kind === 'in_call' ? screen.signals : [] }
@@ -202,6 +211,11 @@ async function take(visit: Visit, step: JoinStep, account: number | undefined): 
       memory.nameTyped += 1
       await page.type(step.place, step.name)
       return true
+    case 'open_list':
+      memory.listsOpened += 1
+      memory.since = clock.now()
+      await page.press(step.place)
+      return true
     case 'join': {
       const pressed = await page.press(step.place)
       log.info({ pressed, button: step.place.text || step.place.label, kind: step.why }, 'joining')
@@ -217,7 +231,7 @@ async function take(visit: Visit, step: JoinStep, account: number | undefined): 
       // The old request to join is withdrawn first: two of them confuse whoever admits.
       if (step.why === 'knock_again') await page.leave(LEAVE_LIMIT_MS)
       await pause(visit, step.afterMs)
-      Object.assign(memory, { knockedAt: null, joinPresses: 0, mutePresses: 0, nameTyped: 0 })
+      Object.assign(memory, { knockedAt: null, joinPresses: 0, mutePresses: 0, nameTyped: 0, listsOpened: 0 })
       return await load(visit, account)
     default:
       return true

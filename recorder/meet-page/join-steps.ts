@@ -26,7 +26,7 @@ export interface JoinLimits {
   waitingRoomMs: number
   /** How long a screen may stay unknown. */
   unknownScreenMs: number
-  /** How long the page may not answer. Default 30 s. */
+  /** How long the page may not answer. Default 20 s: its start may keep it busy. */
   frozenMs?: number
   /** Pauses before trying again after "You can't join this video call" or a code not known. Default 5 s, 15 s. */
   refusedPausesMs?: readonly number[]
@@ -45,6 +45,8 @@ export interface JoinMemory {
   lastJoinPressAt: number
   mutePresses: number
   nameTyped: number
+  /** How often the list of other ways to join was opened. */
+  listsOpened: number
   /** How often each refusal was answered by loading again. */
   reloads: number
 }
@@ -58,6 +60,7 @@ export const freshMemory = (now: number): JoinMemory => ({
   lastJoinPressAt: 0,
   mutePresses: 0,
   nameTyped: 0,
+  listsOpened: 0,
   reloads: 0,
 })
 
@@ -65,6 +68,7 @@ export type JoinStep =
   | { do: 'wait' }
   | { do: 'mute'; place: ElementPlace }
   | { do: 'type_name'; place: ElementPlace; name: string }
+  | { do: 'open_list'; place: ElementPlace }
   | { do: 'join'; place: ElementPlace; why: string }
   | { do: 'load_again'; afterMs: number; why: 'refused' | 'knock_again' }
   | { do: 'joined' }
@@ -75,6 +79,8 @@ export interface JoinQuestion {
   snapshot: Snapshot
   memory: JoinMemory
   as: JoinAs
+  /** An earlier bot of the same account is to stay in the call: "Join here too" instead of "Switch here". */
+  beside: boolean
   signedIn: SignedIn
   limits: JoinLimits
   giveUpAt: number
@@ -85,6 +91,8 @@ const MOST_PRESSES = 4
 const PRESS_AGAIN_MS = 8_000
 const MOST_MUTE_PRESSES = 6
 const MOST_NAMES_TYPED = 3
+/** What an opened list holds comes a moment later. */
+const LIST_OPENS_MS = 1_500
 const REFUSED_PAUSES_MS = [5_000, 15_000]
 
 const end = (ending: Ending, why: string, keepArtefacts = true): JoinStep => ({
@@ -129,6 +137,8 @@ export function nextJoinStep(question: JoinQuestion): JoinStep {
       return end('sign_in_required', 'Google asks for a sign-in')
     case 'removed':
       return end('removed_from_call', 'removed while joining')
+    case 'switched':
+      return end('switched_elsewhere', 'the account was switched to another device while joining')
     case 'ended':
       return end(screen.everyoneLeft ? 'everyone_left' : 'call_ended_by_host', 'the call ended while joining')
     case 'full_or_locked':
@@ -171,10 +181,16 @@ function beforeJoining(question: JoinQuestion, screen: Extract<Screen, { kind: '
     return { do: 'type_name', place: nameInput, name: as.name }
   }
   const stuck = now - memory.since >= limits.unknownScreenMs
-  if (screen.join.disabled) return stuck ? end('unknown_screen', 'the join button stays disabled') : WAIT
+  const join = question.beside ? (screen.beside ?? screen.join) : screen.join
+  if (join.disabled) return stuck ? end('unknown_screen', 'the join button stays disabled') : WAIT
   if (memory.joinPresses > 0 && now - memory.lastJoinPressAt < PRESS_AGAIN_MS) return WAIT
   if (memory.joinPresses >= MOST_PRESSES) return end('unknown_screen', 'the join button does nothing')
-  return { do: 'join', place: screen.join.place, why: screen.join.kind }
+  // Only where the list does not have it either the earlier bot's seat is taken over.
+  if (question.beside && join.kind === 'switch' && screen.otherWays !== null) {
+    if (memory.listsOpened === 0) return { do: 'open_list', place: screen.otherWays }
+    if (now - memory.since < LIST_OPENS_MS) return WAIT
+  }
+  return { do: 'join', place: join.place, why: join.kind }
 }
 
 /** A sentence when the page does not belong to the bot's account; null when nothing speaks against it. */

@@ -24,12 +24,18 @@ interface Bot extends AsyncDisposable {
   page: MeetPage
   meeting: Meeting
   states: string[]
+  /** Its renderer dies. */
+  crash(): Promise<void>
   join(options?: Partial<JoinOptions>): ReturnType<typeof joinCall>
 }
 
 /** A bot in a browser profile of its own, and a meeting that draws itself quickly. */
-async function sendBot(wanted: CreateMeeting, signedInAs: typeof account | null = null): Promise<Bot> {
-  const meeting = world.web.createMeeting({ renderDelayMs: 50, chipsDelayMs: 300, ...wanted })
+async function sendBot(
+  wanted: CreateMeeting,
+  signedInAs: typeof account | null = null,
+  of?: Meeting,
+): Promise<Bot> {
+  const meeting = of ?? world.web.createMeeting({ renderDelayMs: 50, chipsDelayMs: 300, ...wanted })
   const context = await world.browser.createBrowserContext()
   const tab = await context.newPage()
   if (signedInAs)
@@ -40,13 +46,18 @@ async function sendBot(wanted: CreateMeeting, signedInAs: typeof account | null 
     page,
     meeting,
     states,
+    async crash() {
+      const session = await tab.createCDPSession()
+      session.send('Page.crash').catch(() => 'the page is gone, as asked')
+      await meeting.waitFor('page-gone', 5_000)
+    },
     join: options =>
       joinCall(page, {
         url: meeting.url,
         as: guest,
         language: 'en',
         limits: { pageLoadMs: 10_000, waitingRoomMs: 30_000, unknownScreenMs: 4_000, refusedPausesMs: [200] },
-        giveUpAt: new Date(Date.now() + 20_000),
+        giveUpAt: () => new Date(Date.now() + 20_000),
         clock: systemClock,
         log,
         signal: new AbortController().signal,
@@ -80,7 +91,7 @@ function watch(bot: Bot, options: Partial<WatchOptions> = {}): Watched {
       pollMs: 1_000,
     },
     scheduledStart: new Date(),
-    hardStopAt: new Date(Date.now() + 60_000),
+    hardStopAt: () => new Date(Date.now() + 60_000),
     ownName: 'Testigo bot',
     clock: systemClock,
     log,
@@ -100,7 +111,7 @@ test('an open call is joined as a guest, watched, and left so that the others se
 
   const watched = watch(bot)
   await expect
-    .poll(() => watched.people.map(({ name, change }) => `${name} ${change}`).sort(), { timeout: 8_000 })
+    .poll(() => watched.people.map(({ name, change }) => `${name} ${change}`).sort(), { timeout: 30_000 })
     .toEqual(['Ana Torres joined', 'Luis Gómez joined', 'María José Peña joined'])
   watched.abort.abort()
   expect(await watched.result).toMatchObject({ ending: 'left_by_request', stillInCall: true })
@@ -120,7 +131,7 @@ test('a knock is waited for in the waiting room until somebody opens', async () 
   })
   const joining = bot.join()
   await bot.meeting.waitFor('knock', 10_000)
-  await expect.poll(() => bot.states, { timeout: 5_000 }).toEqual(['joining', 'waiting_room'])
+  await expect.poll(() => bot.states, { timeout: 30_000 }).toEqual(['joining', 'waiting_room'])
   await bot.meeting.waitFor(
     event => event.type === 'dialog-answered' && event.kind === 'lobby-still-there',
     5_000,
@@ -157,12 +168,12 @@ test.concurrent('an unanswered knock is repeated, the old one withdrawn first', 
   const stop = new AbortController()
   const joining = bot.join({
     limits: { pageLoadMs: 10_000, waitingRoomMs: 1_000, unknownScreenMs: 4_000 },
-    giveUpAt: new Date(Date.now() + 60_000),
+    giveUpAt: () => new Date(Date.now() + 60_000),
     signal: stop.signal,
   })
   const done = () =>
     bot.meeting.events.map(event => event.type).filter(type => type === 'knock' || type === 'left')
-  await expect.poll(() => done().slice(0, 3), { timeout: 15_000 }).toEqual(['knock', 'left', 'knock'])
+  await expect.poll(() => done().slice(0, 3), { timeout: 40_000 }).toEqual(['knock', 'left', 'knock'])
   stop.abort()
   expect(await joining).toMatchObject({ kind: 'not_joined', ending: 'left_by_request' })
 })
@@ -171,10 +182,10 @@ test.concurrent('a stop while waiting leaves the waiting room at once', async ()
   await using bot = await sendBot({ access: 'trusted' })
   const stop = new AbortController()
   const joining = bot.join({ signal: stop.signal })
-  await expect.poll(() => bot.states, { timeout: 8_000 }).toContain('waiting_room')
+  await expect.poll(() => bot.states, { timeout: 30_000 }).toContain('waiting_room')
   stop.abort()
   expect(await joining).toMatchObject({ kind: 'not_joined', ending: 'left_by_request' })
-  expect(await bot.meeting.waitFor('left', 1_000)).toMatchObject({ from: 'lobby' })
+  expect(await bot.meeting.waitFor('left', 5_000)).toMatchObject({ from: 'lobby' })
 })
 
 test.concurrent.each([
@@ -216,7 +227,7 @@ test('a page in Spanish is joined through its waiting room, and its end is read'
   await using bot = await sendBot({ scenario: 'spanish', admitAfterMs: 800 })
   expect(await bot.join()).toMatchObject({ kind: 'joined', knocks: 1 })
   const watched = watch(bot)
-  await expect.poll(() => watched.people.length, { timeout: 8_000 }).toBe(3)
+  await expect.poll(() => watched.people.length, { timeout: 30_000 }).toBe(3)
   bot.meeting.remove()
   expect(await watched.result).toMatchObject({ ending: 'removed_from_call', stillInCall: false })
 })
@@ -254,7 +265,7 @@ test('the bot stays when Meet asks whether it is still there, and leaves when it
     pollMs: 1_000,
   }
   const watched = watch(bot, { limits, soundHeard: () => 'no' })
-  await expect.poll(() => watched.people.length, { timeout: 8_000 }).toBe(1)
+  await expect.poll(() => watched.people.length, { timeout: 30_000 }).toBe(1)
   bot.meeting.leave()
   await bot.meeting.waitFor(event => event.type === 'dialog-answered' && event.kind === 'alone', 6_000)
   expect(await watched.result).toMatchObject({ ending: 'everyone_left', stillInCall: true })
@@ -293,4 +304,71 @@ test('a frozen page is told from a quiet one', async () => {
   const watched = watch(bot, { limits })
   bot.meeting.freeze(25_000)
   expect(await watched.result).toMatchObject({ ending: 'page_frozen' })
+})
+
+const asAccount = { as: { kind: 'signed_in', email: account.email } } as const
+
+/** Another bot of the same account at the same meeting. */
+async function sendSecondBot(first: Bot): Promise<Bot> {
+  return await sendBot({}, account, first.meeting)
+}
+
+test.each([
+  ['beside it', 'button'],
+  ['in the list of other ways', 'list'],
+] as const)('a handover joins while the earlier bot stays: "Join here too" %s', async (_, joinHereToo) => {
+  await using first = await sendBot({ participants: ['Ana Torres'], joinHereToo }, account)
+  expect(await first.join(asAccount)).toMatchObject({ kind: 'joined', ownName: account.name })
+  await using second = await sendSecondBot(first)
+  expect(await second.join({ ...asAccount, beside: true })).toMatchObject({ kind: 'joined' })
+  expect(first.meeting.inCall).toEqual(['Ana Torres', account.name, account.name])
+})
+
+test.each([
+  ['English', null],
+  ['Spanish', 'es'],
+] as const)('a takeover ends the earlier seat, whose bot sees it (%s)', async (_, language) => {
+  await using first = await sendBot({ participants: ['Ana Torres'], language }, account)
+  await first.join(asAccount)
+  const watched = watch(first)
+  await using second = await sendSecondBot(first)
+  expect(await second.join(asAccount)).toMatchObject({ kind: 'joined' })
+  expect(await watched.result).toMatchObject({ ending: 'switched_elsewhere', stillInCall: false })
+  expect(first.meeting.inCall).toEqual(['Ana Torres', account.name])
+})
+
+test('the seat of a bot that died lingers, is taken over, and is no company until then', async () => {
+  const wanted = { participants: ['Ana Torres'], ghostMs: 60_000 }
+  const first = await sendBot(wanted, account)
+  await first.join(asAccount)
+  await first.crash()
+  await using beside = await sendSecondBot(first)
+  await beside.join({ ...asAccount, beside: true })
+  expect(beside.meeting.inCall).toEqual(['Ana Torres', account.name, account.name])
+  beside.meeting.leave()
+  const limits = {
+    nobodyCameMs: 1_000,
+    everyoneLeftMs: 600_000,
+    onlyBotsMs: 1_500,
+    connectionLostMs: 5_000,
+    unknownScreenMs: 4_000,
+    frozenMs: 6_000,
+    pollMs: 1_000,
+  }
+  const watched = watch(beside, { limits, ownName: null, sawPeopleBefore: true })
+  expect(await watched.result).toMatchObject({ ending: 'only_bots_left' })
+  await beside.page.leave(5_000)
+  await using third = await sendSecondBot(first)
+  expect(await third.join(asAccount)).toMatchObject({ kind: 'joined' })
+  expect(third.meeting.inCall).toEqual([account.name])
+  await first[Symbol.asyncDispose]()
+})
+
+test('who is put out of an empty call before anybody could be expected is told apart from a lost connection', async () => {
+  await using bot = await sendBot({ participants: [], alonePromptAfterMs: 3_600_000 })
+  await bot.join()
+  const watched = watch(bot)
+  await bot.meeting.waitFor('people', 5_000)
+  bot.meeting.emptyCall()
+  expect(await watched.result).toMatchObject({ ending: 'put_out_of_empty_call', stillInCall: false })
 })

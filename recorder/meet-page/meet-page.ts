@@ -2,6 +2,7 @@
 import type { ElementHandle, Page } from 'puppeteer-core'
 import { type Clock, TimedOut, withTimeout } from '../../clock.ts'
 import type { Log } from '../../log.ts'
+import { awaitSpeech } from './await-speech.in-page.ts'
 import { leaveCall } from './leave-call.ts'
 import { meetingAddress } from './meeting-address.ts'
 import { findPlace, readScreen } from './read-screen.in-page.ts'
@@ -9,8 +10,10 @@ import { readAccounts, type SignedIn } from './signed-in.ts'
 import type { ElementPlace, Snapshot } from './snapshot.ts'
 import { PEOPLE_CHIP, SELECTORS } from './words.ts'
 
-const LOOK_LIMIT_MS = 5_000
-const PRESS_LIMIT_MS = 4_000
+const LOOK_LIMIT_MS = 2_000
+/** What may pass between two looks besides a look itself; more is a recorder that stood still, not a page that does. */
+const MOST_BETWEEN_LOOKS_MS = 2_000
+const PRESS_LIMIT_MS = 3_000
 const TYPE_LIMIT_MS = 10_000
 const DUMP_LIMIT_MS = 10_000
 
@@ -27,8 +30,10 @@ export interface Artefacts {
 export interface MeetPage extends Disposable {
   /** Loads the meeting, language pinned; `account` picks one of several signed-in accounts. Throws `PageNotReached`. */
   goto(url: string, limitMs: number, account?: number): Promise<void>
-  /** The page as it is now, or `unknown` when it does not answer in time or is between two documents. */
-  look(): Promise<Snapshot | 'unknown'>
+  /** The page as it is now, or `unknown` when it does not answer in time (2 s) or is between two documents. */
+  look(limitMs?: number): Promise<Snapshot | 'unknown'>
+  /** Whether somebody else speaks within the limit, told at once; `unknown` when the page does not answer. */
+  nextSpeech(limitMs: number): Promise<boolean | 'unknown'>
   /** Presses it if it still stands where the snapshot saw it; resolves to whether it was pressed. */
   press(place: ElementPlace): Promise<boolean>
   /** Replaces what the field holds; resolves to whether the field was still there. */
@@ -38,7 +43,7 @@ export interface MeetPage extends Disposable {
   /** Leaves the call or the waiting room so that the others see it. Never throws, ends within `limitMs`. */
   leave(limitMs: number): Promise<void>
   dump(screen: string): Promise<Artefacts>
-  /** How long the page has not answered, in milliseconds; 0 while it does. */
+  /** How long the page has not answered, in milliseconds; 0 while it does. Time in which we stood still does not count. */
   silentForMs(): number
   /** The tab crashed or was closed: nothing will come from here any more. */
   isGone(): boolean
@@ -57,7 +62,8 @@ export class PageNotReached extends Error {
 export function openMeetPage(page: Page, options: { language: string; clock: Clock; log: Log }): MeetPage {
   const { language, clock, log } = options
   let gone = false
-  let silentSince: number | null = null
+  let silentMs = 0
+  let markedAt: number | null = null
   let looking: Promise<Snapshot> | null = null
 
   const onCrash = (error: Error) => {
@@ -88,23 +94,38 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
         const response = await page.goto(address, { waitUntil: 'domcontentloaded', timeout: limitMs })
         if (response && response.status() >= 500)
           throw new PageNotReached(`Meet answered ${response.status()}`)
-        silentSince = null
+        answered()
       } catch (error) {
         if (error instanceof PageNotReached) throw error
         throw new PageNotReached(`${new URL(address).hostname} could not be loaded`, error)
       }
     },
 
-    async look() {
+    async look(limitMs = LOOK_LIMIT_MS) {
       if (gone) return 'unknown'
       const askedAt = clock.now()
       try {
-        const snapshot = await withTimeout(readOnce(), LOOK_LIMIT_MS, 'reading the page')
-        silentSince = null
+        const snapshot = await withTimeout(readOnce(), limitMs, 'reading the page')
+        answered()
         return snapshot
       } catch (error) {
-        if (error instanceof TimedOut) silentSince ??= askedAt
+        if (error instanceof TimedOut) unanswered(askedAt)
         log.debug({ error }, 'the page could not be read')
+        return 'unknown'
+      }
+    },
+
+    async nextSpeech(limitMs) {
+      const input = {
+        tile: SELECTORS.tile,
+        marks: SELECTORS.speakingMarks,
+        ownGlyphs: SELECTORS.ownTileGlyphs,
+        limitMs,
+      }
+      try {
+        return await withTimeout(page.evaluate(awaitSpeech, input), limitMs + LOOK_LIMIT_MS, 'listening')
+      } catch (error) {
+        log.debug({ error }, 'the page could not be listened to')
         return 'unknown'
       }
     },
@@ -162,13 +183,25 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
       }
     },
 
-    silentForMs: () => (silentSince === null ? 0 : clock.now() - silentSince),
+    silentForMs: () => silentMs,
     isGone: () => gone || page.isClosed(),
     [Symbol.dispose]() {
       page.off('error', onCrash).off('close', onClose).off('dialog', onDialog)
     },
   }
   return meetPage
+
+  function answered(): void {
+    silentMs = 0
+    markedAt = clock.now()
+  }
+
+  /** The silence began with the last answer; each look adds what has passed since the one before. */
+  function unanswered(askedAt: number): void {
+    const now = clock.now()
+    silentMs += Math.min(now - (markedAt ?? askedAt), LOOK_LIMIT_MS + MOST_BETWEEN_LOOKS_MS)
+    markedAt = now
+  }
 
   /**
    * Works on the element if it is still there. A page that goes away or does not answer is a "no", told in the log; the
@@ -190,9 +223,11 @@ export function openMeetPage(page: Page, options: { language: string; clock: Clo
         await handle.dispose()
       }
     }
+    const askedAt = clock.now()
     try {
       return await withTimeout(act(), limitMs, what)
     } catch (error) {
+      if (error instanceof TimedOut) unanswered(askedAt)
       log.debug({ error }, `${what} failed`)
       return false
     }

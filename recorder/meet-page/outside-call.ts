@@ -10,6 +10,9 @@ export interface OutsideLimits {
   unknownScreenMs: number
 }
 
+/** A page between two screens may show one for a moment that is not meant; after this it is. */
+const SETTLED_MS = 4_000
+
 export type OutsideVerdict = { ending: Ending; why: string } | 'wait'
 
 /** @param forMs how long the screen has been of this kind */
@@ -22,12 +25,11 @@ export function whatOutsideMeans(
   switch (screen.kind) {
     case 'removed':
       return { ending: 'removed_from_call', why: 'Meet says that somebody removed the bot' }
+    case 'switched':
+      return { ending: 'switched_elsewhere', why: 'the account went on on another device' }
     case 'ended':
       return screen.everyoneLeft
-        ? {
-            ending: memory.companyAt === null ? 'nobody_came' : 'everyone_left',
-            why: 'Meet ended an empty call',
-          }
+        ? emptied(screen.kind, memory, limits)
         : { ending: 'call_ended_by_host', why: 'Meet says that the call has ended' }
     case 'left':
     case 'home':
@@ -41,16 +43,14 @@ export function whatOutsideMeans(
     case 'full_or_locked':
       return { ending: 'meeting_full_or_locked', why: 'Meet refused the bot after letting it in' }
     case 'connection_lost':
-      return forMs >= limits.connectionLostMs
-        ? { ending: 'connection_lost', why: 'Meet did not come back' }
+      return forMs >= (screen.gaveUp ? SETTLED_MS : limits.connectionLostMs)
+        ? { ending: 'connection_lost', why: screen.gaveUp ? 'Meet gave up' : 'Meet did not come back' }
         : 'wait'
     case 'pre_join':
     case 'waiting_room':
     case 'lobby_timeout':
     case 'no_page':
-      return forMs >= limits.unknownScreenMs
-        ? { ending: 'connection_lost', why: `back on ${screen.kind}` }
-        : 'wait'
+      return forMs >= SETTLED_MS ? { ending: 'connection_lost', why: `back on ${screen.kind}` } : 'wait'
     case 'not_found':
     case 'loading':
     case 'unknown':
@@ -68,9 +68,18 @@ function putOut(
 ): OutsideVerdict {
   const alone = memory.verdict === 'alone' || memory.verdict === 'only_bots'
   if (!alone) return { ending: 'removed_from_call', why: `out of the call without our doing (${where})` }
-  if (memory.companyAt !== null) return { ending: 'everyone_left', why: `Meet emptied the call (${where})` }
-  // Too early to say that nobody comes; coming back is worth it.
-  return memory.lastAt - memory.startsAt < nobodyCameMs
-    ? { ending: 'connection_lost', why: `Meet emptied the call before anybody could be expected (${where})` }
-    : { ending: 'nobody_came', why: `Meet emptied the call (${where})` }
+  return emptied(where, memory, { nobodyCameMs })
+}
+
+function emptied(
+  where: string,
+  memory: CallMemory,
+  { nobodyCameMs }: { nobodyCameMs: number },
+): OutsideVerdict {
+  const why = `Meet emptied the call (${where})`
+  const { companyAt, startsAt, lastAt } = memory
+  if (companyAt !== null && companyAt >= startsAt) return { ending: 'everyone_left', why }
+  // Too early to say that nobody comes (or comes back); being there again is worth it.
+  if (lastAt - startsAt < nobodyCameMs) return { ending: 'put_out_of_empty_call', why }
+  return { ending: companyAt === null ? 'nobody_came' : 'everyone_left', why }
 }

@@ -14,6 +14,7 @@ import {
   MARKETING_HOST,
   MEET_HOST,
   ONLY_ONE_HERE,
+  OTHER_WAYS_TO_JOIN,
   RECONNECTING,
   SIGN_IN,
   STARTUP_CODE_NOT_FOUND,
@@ -29,11 +30,20 @@ interface JoinControl {
 
 export type Screen =
   | { kind: 'loading' }
-  | { kind: 'pre_join'; join: JoinControl }
+  | {
+      kind: 'pre_join'
+      join: JoinControl
+      /** "Join here too", where the account is in the call already. */
+      beside: JoinControl | null
+      /** Opens the list of other ways to join. */
+      otherWays: ElementPlace | null
+    }
   | { kind: 'waiting_room' }
   | { kind: 'in_call'; reconnecting: boolean; onlyOneHere: boolean; signals: readonly string[] }
   | { kind: 'ended'; everyoneLeft: boolean; startupCode: string | null }
-  | { kind: Exclude<TerminalKind, 'ended'>; startupCode: string | null }
+  /** `gaveUp`: Meet shows its last screen; before that it still tries to reconnect. */
+  | { kind: 'connection_lost'; gaveUp: boolean; startupCode: string | null }
+  | { kind: Exclude<TerminalKind, 'ended' | 'connection_lost'>; startupCode: string | null }
   | { kind: 'sign_in' }
   | { kind: 'home' }
   | { kind: 'no_page' }
@@ -97,9 +107,10 @@ function terminal(snapshot: Snapshot): Screen | null {
     if (kind === 'ended') {
       return { kind, everyoneLeft: words.some(text => hasAnyPhrase(text, ENDED_AS_EMPTY)), startupCode }
     }
+    if (kind === 'connection_lost') return { kind, gaveUp: frame, startupCode }
     return { kind, startupCode }
   }
-  if (snapshot.connectionLost) return { kind: 'connection_lost', startupCode }
+  if (snapshot.connectionLost) return { kind: 'connection_lost', gaveUp: true, startupCode }
   return null
 }
 
@@ -111,7 +122,12 @@ function beforeOrInCall(snapshot: Snapshot): Screen | null {
     return { kind: 'waiting_room' }
   }
   if (signals.length >= 2) return callScreen(snapshot, signals)
-  if (join !== null) return { kind: 'pre_join', join }
+  if (join !== null) {
+    const beside = join.kind === 'switch' ? joinControlOf(snapshot, 'beside') : null
+    const otherWays =
+      joinButtons(snapshot).find(button => isAnyPhrase(button.text, OTHER_WAYS_TO_JOIN)) ?? null
+    return { kind: 'pre_join', join, beside, otherWays }
+  }
   if ([...snapshot.headings, ...snapshot.lines].some(text => hasAnyPhrase(text, SIGN_IN)))
     return { kind: 'sign_in' }
   return null
@@ -147,17 +163,25 @@ function callSignals(snapshot: Snapshot): string[] {
  * microphone's state is there and no hang-up button is (meet-dom-structures.md §10, last paragraph).
  */
 function findJoinControl(snapshot: Snapshot): JoinControl | null {
-  // A "Join now" inside a dialog agrees to a notice; answer-dialogs.ts owns it.
-  const candidates = snapshot.buttons.filter(button => button.dialog === -1 && !button.faint)
-  for (const { kind, texts } of JOIN_TEXTS) {
-    const found = candidates.find(button => readsAs(button, texts))
-    if (found) return { kind, place: found, disabled: found.disabled }
+  for (const { kind } of JOIN_TEXTS) {
+    const found = joinControlOf(snapshot, kind)
+    if (found !== null) return found
   }
   if (snapshot.joinControl === null || snapshot.toggles.length === 0 || snapshot.hangUp) return null
   const { path } = snapshot.joinControl
   const button = snapshot.buttons.find(candidate => candidate.path.join() === path.join())
   if (button === undefined || button.dialog !== -1) return null
   return { kind: 'unknown', place: button, disabled: button.disabled }
+}
+
+/** A "Join now" inside a dialog agrees to a notice; answer-dialogs.ts owns it. */
+const joinButtons = (snapshot: Snapshot) =>
+  snapshot.buttons.filter(button => button.dialog === -1 && !button.faint)
+
+function joinControlOf(snapshot: Snapshot, kind: JoinKind): JoinControl | null {
+  const texts = JOIN_TEXTS.find(known => known.kind === kind)?.texts ?? []
+  const found = joinButtons(snapshot).find(button => readsAs(button, texts))
+  return found ? { kind, place: found, disabled: found.disabled } : null
 }
 
 function readsAs(button: ButtonSeen, texts: readonly string[]): boolean {

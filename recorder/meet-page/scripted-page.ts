@@ -49,6 +49,7 @@ export function scriptedPage(clock: Clock, script: Script): MeetPage & { did: st
       await clock.sleep(5_000)
       return 'unknown'
     },
+    nextSpeech: async () => 'unknown',
     async press({ text, label }) {
       did.push(`press ${text || label}`)
       return true

@@ -10,8 +10,8 @@ const account = (email: string, more: Record<number, unknown> = {}) => {
 test('accounts come in order, with the position that authuser wants', () => {
   const text = JSON.stringify(['gaia.l.a.r', [account('a@example.com'), account('bot@example.com')]])
   const accounts = [
-    { email: 'a@example.com', position: 0 },
-    { email: 'bot@example.com', position: 1 },
+    { email: 'a@example.com', position: 0, name: 'Name' },
+    { email: 'bot@example.com', position: 1, name: 'Name' },
   ]
   expect(parseListAccounts(text)).toEqual({ kind: 'accounts', accounts })
   expect(parseListAccounts(`)]}'\n${text}`)).toEqual({ kind: 'accounts', accounts })

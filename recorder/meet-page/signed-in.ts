@@ -10,7 +10,7 @@ const LIMIT_MS = 10_000
 
 /** Accounts whose session is valid, in Google's order (the position is `authuser`), or `unknown`. */
 export type SignedIn =
-  | { kind: 'accounts'; accounts: { email: string; position: number }[] }
+  | { kind: 'accounts'; accounts: { email: string; position: number; name: string | null }[] }
   | { kind: 'unknown' }
 
 /**
@@ -29,7 +29,8 @@ export function parseListAccounts(text: string): SignedIn | null {
   if (!Array.isArray(answer) || !Array.isArray(answer[1])) return null
   const accounts = answer[1].flatMap((account: unknown, position) => {
     if (!Array.isArray(account) || typeof account[3] !== 'string' || account[3] === '') return []
-    return account[9] === 0 || account[14] === 1 ? [] : [{ email: account[3], position }]
+    const name = typeof account[2] === 'string' && account[2] !== '' ? account[2] : null
+    return account[9] === 0 || account[14] === 1 ? [] : [{ email: account[3], position, name }]
   })
   return { kind: 'accounts', accounts }
 }

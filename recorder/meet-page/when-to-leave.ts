@@ -68,6 +68,9 @@ export function judge({ people, onlyOneHere, sound, googleSaysSomebody }: CallFa
   return bots > 0 ? 'only_bots' : 'alone'
 }
 
+/** Between two looks no more than this counts: a recorder that stood still has seen nothing meanwhile. */
+const MOST_BETWEEN_LOOKS_MS = 30_000
+
 /** Adds the facts of one moment. Time counts as alone only between two moments that both say so. */
 export function remember(memory: CallMemory, facts: CallFacts): CallMemory {
   const verdict = judge(facts)
@@ -75,7 +78,8 @@ export function remember(memory: CallMemory, facts: CallFacts): CallMemory {
     return { ...memory, verdict, lastAt: facts.at, companyAt: facts.at, aloneForMs: 0 }
   const wasAlone = memory.verdict === 'alone' || memory.verdict === 'only_bots'
   const counted = wasAlone && verdict !== 'unsure' ? facts.at - Math.max(memory.lastAt, memory.startsAt) : 0
-  return { ...memory, verdict, lastAt: facts.at, aloneForMs: memory.aloneForMs + Math.max(0, counted) }
+  const countedMs = Math.min(MOST_BETWEEN_LOOKS_MS, Math.max(0, counted))
+  return { ...memory, verdict, lastAt: facts.at, aloneForMs: memory.aloneForMs + countedMs }
 }
 
 /** Stay, or the ending with which to leave now. @param hardStopAt the longest call ends here, whoever is still there */

@@ -13,6 +13,10 @@ export const SELECTORS = {
   tileName: 'span.notranslate:not([aria-hidden]):not(:empty)',
   ownTileGlyphs: ['visual_effects', 'frame_person'],
   mutedGlyph: 'mic_off',
+  /** On a tile of which sound comes (§5.3): the border's flag, and the classes of loudness on its marks. */
+  speakingMarks:
+    '.kssMZb, ' +
+    ['I8fSpb', 'Oaajhc', 'HX2H7', 'wEsLMd', 'OgVli'].map(level => `[jsname="QgSmzd"].${level}`).join(', '),
   panelButton: 'button[data-panel-id]',
   avatarCount: 'span[data-avatar-count]',
   peopleChip: '[role="button"][aria-haspopup="dialog"]',
@@ -33,7 +37,7 @@ export const SELECTORS = {
   dialog: '[role="dialog"], [role="alertdialog"]',
   alert: '[role="alert"], [role="alertdialog"]',
   dialogAction: 'data-mdc-dialog-action',
-  button: 'button, [role="button"]',
+  button: 'button, [role="button"], [role="menuitem"]',
   heading: 'h1, h2, [role="heading"]',
   /** Words in here are people's or the browser's, never Meet's about the call (§9.12; meet-web-facts.md §5). */
   notMeetsWords: [
@@ -85,9 +89,9 @@ export const NAME_FIELD: readonly string[] = [
   'su nombre',
 ]
 
-export type JoinKind = 'now' | 'switch' | 'anyway' | 'ask'
+export type JoinKind = 'now' | 'switch' | 'beside' | 'anyway' | 'ask'
 
-/** Texts of the join control, best first (meet-web-facts.md §3.3). "Switch here" moves the account's seat to us. */
+/** Texts of the join control, best first (meet-web-facts.md §3.3). `switch` moves the account's seat to us, `beside` adds a seat. */
 export const JOIN_TEXTS: readonly { kind: JoinKind; texts: readonly string[] }[] = [
   {
     kind: 'now',
@@ -106,7 +110,22 @@ export const JOIN_TEXTS: readonly { kind: JoinKind; texts: readonly string[] }[]
   },
   {
     kind: 'switch',
-    texts: ['switch here', 'cambiar aqui', 'join here too', 'unirme aqui tambien', 'unirse aqui tambien'],
+    texts: ['switch here', 'switch to this device', 'cambiar aqui', 'cambiar a este dispositivo'],
+  },
+  {
+    kind: 'beside',
+    texts: [
+      'join here too',
+      'also join here',
+      'unirme aqui tambien',
+      'unirse aqui tambien',
+      'unirte aqui tambien',
+      'unirme tambien aqui',
+      'unirse tambien aqui',
+      'unirte tambien aqui',
+      'participar aqui tambien',
+      'participar tambien aqui',
+    ],
   },
   {
     kind: 'anyway',
@@ -136,6 +155,17 @@ export const JOIN_TEXTS: readonly { kind: JoinKind; texts: readonly string[] }[]
       'solicitar participar',
     ],
   },
+]
+
+/** Opens the list that may hold "Join here too" (meet-web-facts.md §3.3). */
+export const OTHER_WAYS_TO_JOIN: readonly string[] = [
+  'other ways to join',
+  'other joining options',
+  'otras formas de unirse',
+  'otras formas de unirte',
+  'otras maneras de unirse',
+  'otras opciones para unirse',
+  'mas formas de unirse',
 ]
 
 /** What may follow a join text in an aria-label: "Ask to join without camera" (§3.1). */

@@ -166,7 +166,13 @@ export async function putSegment(
   bytes: Buffer,
 ): Promise<void> {
   const tryMs = Math.round(patience.uploadTryMs(bytes.length))
-  await store.put(keyOf(owner, prefix, number), bytes, { contentType: 'video/mp4', sha256, tryMs, signal })
+  await store.put(keyOf(owner, prefix, number), bytes, {
+    contentType: 'video/mp4',
+    sha256,
+    tryMs,
+    lock: 'if_kept',
+    signal,
+  })
 }
 
 /** The row of a stored segment. */

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { eq } from 'drizzle-orm'
 import { systemClock } from '../../clock.ts'
 import { type Config, readConfig } from '../../config.ts'
 import { openDatabase } from '../../db/connect.ts'
@@ -18,9 +19,11 @@ import { segmentKey } from '../../storage/object-names.ts'
 import { createStore, type Store } from '../../storage/s3.ts'
 import { type ObjectStore, startObjectStore } from '../s3.ts'
 
+type RecordedSegment = Pick<Segment, 'number' | 'bytes' | 'sha256' | 'startMs' | 'durationMs'>
+
 /** One attempt as it was recorded. */
 export interface RecordedAttempt {
-  segments: readonly Pick<Segment, 'number' | 'bytes' | 'sha256' | 'startMs' | 'durationMs'>[]
+  segments: Iterable<RecordedSegment> | AsyncIterable<RecordedSegment>
   /** When its first picture was taken, in milliseconds after the recording began. */
   atMs?: number
   lane?: number
@@ -47,6 +50,8 @@ export interface FinishWorld extends AsyncDisposable {
   read(recordingId: string): Promise<typeof recordings.$inferSelect>
   /** Names of the recording's objects, below its prefix. */
   listed(recordingId: string): Promise<string[]>
+  /** Removes its objects from the bucket. */
+  forget(recordingId: string): Promise<void>
 }
 
 /** When recordings of these tests begin, by the database's clock. */
@@ -97,15 +102,15 @@ export async function openFinishWorld(): Promise<FinishWorld> {
   async function storeAttempt(recordingId: string, number: number, of: RecordedAttempt): Promise<void> {
     const id = randomUUID()
     const { atMs = 0, lane = 0, ending = 'call_ended_by_host', clockOffsetMs = 0, speech = [] } = of
-    const lastsMs = Math.max(...of.segments.map(({ startMs, durationMs }) => startMs + durationMs))
+    let endMs = 0
     await db.insert(attempts).values({
       ...{ id, organizationId, recordingId, number, lane, ending, clockOffsetMs, speech },
       recorder: `host-${number}:1`,
       startedAt: new Date(BEGAN_AT + atMs - 1000),
       admittedAt: new Date(BEGAN_AT + atMs),
-      endedAt: new Date(BEGAN_AT + atMs + lastsMs),
     })
-    for (const segment of of.segments) {
+    for await (const segment of of.segments) {
+      endMs = segment.startMs + segment.durationMs
       const place = { prefix: '', organizationId, recordingId, attempt: number, number: segment.number }
       const s3Key = segmentKey(place)
       await store.put(s3Key, segment.bytes, { contentType: 'video/mp4' })
@@ -122,6 +127,8 @@ export async function openFinishWorld(): Promise<FinishWorld> {
         thinned: of.thinned?.includes(segment.number) ?? false,
       })
     }
+    const endedAt = new Date(BEGAN_AT + atMs + endMs)
+    await db.update(attempts).set({ endedAt }).where(eq(attempts.id, id))
   }
 
   const closing = opened.move()
@@ -138,6 +145,11 @@ export async function openFinishWorld(): Promise<FinishWorld> {
       for await (const { key } of store.list(`${organizationId}/${recordingId}/`))
         keys.push(key.split('/').slice(2).join('/'))
       return keys
+    },
+    async forget(recordingId) {
+      const keys: string[] = []
+      for await (const { key } of store.list(`${organizationId}/${recordingId}/`)) keys.push(key)
+      await store.remove(keys)
     },
     [Symbol.asyncDispose]: () => closing.disposeAsync(),
   }

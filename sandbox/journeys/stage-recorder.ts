@@ -1,5 +1,6 @@
-import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { readdirSync, readFileSync } from 'node:fs'
+import { mkdir, rm, writeFile } from 'node:fs/promises'
+import { dirname } from 'node:path'
 import { withTimeout } from '../../clock.ts'
 import { type ServiceProcess, startService } from '../../scripts/service-process.ts'
 
@@ -40,7 +41,7 @@ const STEPPED_CLOCK = new URL('../stepped-clock.ts', import.meta.url).href
 export async function startStageRecorder(options: StageRecorderOptions): Promise<StageRecorder> {
   const { name, dataDir, onOutput, diskBytes } = options
   await mkdir(dirname(dataDir), { recursive: true })
-  const clockFile = join(dirname(dataDir), `${name}.clock`)
+  const clockFile = `${dataDir}.clock`
   await writeFile(clockFile, '0')
   const env = {
     ...options.env,
@@ -63,6 +64,9 @@ export async function startStageRecorder(options: StageRecorderOptions): Promise
     })
     return service
   }
+  // A command that ends by an error must not leave bots in calls that are no more.
+  const endWithUs = () => endAllOn(dataDir)
+  process.once('exit', endWithUs)
   const recorder: StageRecorder = {
     name,
     dataDir,
@@ -85,26 +89,41 @@ export async function startStageRecorder(options: StageRecorderOptions): Promise
     async [Symbol.asyncDispose]() {
       await recorder.stop()
       // A recorder that was killed leaves its children behind, as it should; not so the stage.
-      for (const pid of await processesOn(dataDir)) process.kill(pid, 'SIGKILL')
+      endAllOn(dataDir)
+      process.off('exit', endWithUs)
+      await Promise.all(
+        [dataDir, clockFile].map(path => rm(path, { recursive: true, force: true, maxRetries: 5 })),
+      )
     },
   }
   return recorder
 }
 
-/** Processes that were started with this data folder, whoever their parent is by now. */
-async function processesOn(dataDir: string): Promise<number[]> {
-  const found: number[] = []
-  for (const name of await readdir('/proc')) {
+/** Ends everything that was started with this data folder, whoever its parent is by now. */
+function endAllOn(dataDir: string): void {
+  for (const name of readdirSync('/proc')) {
     if (!/^\d+$/.test(name)) continue
-    const environment = await readFile(`/proc/${name}/environ`, 'utf8').catch(goneOrForeign)
-    if (environment.split('\0').includes(`TESTIGO_DATA_DIR=${dataDir}`)) found.push(Number(name))
+    if (environmentOf(name).includes(`TESTIGO_DATA_DIR=${dataDir}`)) end(Number(name))
   }
-  return found
 }
 
-function goneOrForeign(error: NodeJS.ErrnoException): string {
-  if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes(error.code ?? '')) return ''
-  throw error
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL')
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+  }
+}
+
+function environmentOf(pid: string): string[] {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, 'utf8').split('\0')
+  } catch (error) {
+    // Gone, or somebody else's.
+    if (['ENOENT', 'ESRCH', 'EACCES', 'EPERM'].includes((error as NodeJS.ErrnoException).code ?? ''))
+      return []
+    throw error
+  }
 }
 
 /** A mount namespace of its own with a small tmpfs at the data folder; root's, or that of a user namespace. */

@@ -9,7 +9,7 @@ import { type ServiceProcess, startService } from '../../scripts/service-process
 import { type FaultProxy, startFaultProxy } from '../fault-proxy.ts'
 import type { Meeting as SimulatedCall } from '../meet-web/meeting.ts'
 import { signInProfile } from '../sign-in.ts'
-import { type Calls, type Sandbox, startSandbox } from '../start.ts'
+import { type Calls, type Sandbox, type SandboxOptions, startSandbox } from '../start.ts'
 import { type StageDatabase, startStageDatabase } from './stage-database.ts'
 import { type StageRecorder, startStageRecorder } from './stage-recorder.ts'
 
@@ -39,6 +39,8 @@ export interface Stage extends AsyncDisposable {
   sandbox: Sandbox
   db: Database
   database: StageDatabase
+  /** The settings that the services run with; recorders have a data folder and a host name of their own. */
+  env: Record<string, string | undefined>
   /** The wire on which the services reach S3. */
   s3Wire: FaultProxy
   api: ServiceProcess
@@ -46,6 +48,7 @@ export interface Stage extends AsyncDisposable {
   /** One more recorder on a machine of its own; it ends with the stage, or earlier. */
   addRecorder(options: {
     name: string
+    dataDir?: string
     diskBytes?: number
     env?: Record<string, string>
   }): Promise<StageRecorder>
@@ -94,6 +97,8 @@ export interface StageOptions {
   recorders?: readonly string[]
   /** Pictures of the people in the calls; small ones when absent. */
   people?: { fps: number; tileSize: { width: number; height: number } }
+  /** How Google's conference records follow the calls. */
+  conferences?: SandboxOptions['conferences']
   /** A second signed-in account for meetings with two recorders. */
   secondBot?: boolean
   /** Takes what the services print; standard error when absent. */
@@ -114,8 +119,10 @@ export async function openStage(options: StageOptions): Promise<Stage> {
       fps: 15,
       tileSize: { width: 320, height: 180 },
       ...options.people,
+      ...(options.conferences ? { conferences: options.conferences } : {}),
     }),
   )
+  sandbox.meetWeb.warmUp()
   const s3 = new URL(sandbox.s3.endpoint)
   const s3Wire = opened.use(await startFaultProxy({ target: { host: s3.hostname, port: Number(s3.port) } }))
   const env = {
@@ -135,8 +142,8 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const addRecorder: Stage['addRecorder'] = async more =>
     owned.use(
       await startStageRecorder({
-        ...more,
         dataDir: join(dir, more.name),
+        ...more,
         env: { ...env, ...more.env },
         onOutput,
       }),
@@ -144,13 +151,18 @@ export async function openStage(options: StageOptions): Promise<Stage> {
   const recorders: StageRecorder[] = []
   for (const name of options.recorders ?? ['recorder']) recorders.push(await addRecorder({ name }))
   const connection = opened.use(openDatabase(database.url))
-  const { key } = await createApiKey(connection.db, { organization: 'Clínica del Norte', name: 'journeys', role: 'admin' })
+  const { key } = await createApiKey(connection.db, {
+    organization: 'Clínica del Norte',
+    name: 'journeys',
+    role: 'admin',
+  })
   const address = api.match[1] ?? ''
 
   const stage: Omit<Stage, typeof Symbol.asyncDispose> = {
     sandbox,
     db: connection.db,
     database,
+    env,
     s3Wire,
     api,
     recorders,

@@ -38,28 +38,25 @@ const signal = (pids: number[], name: NodeJS.Signals) => {
 }
 
 describe('deaths', () => {
-  test.each([
-    [
-      'the page’s renderer',
-      'killed',
-      async (visit: RunningVisit) => signal((await visit.processes()).pages, 'SIGKILL'),
-    ],
-    [
-      'the browser',
-      'SIGKILL',
-      async (visit: RunningVisit) => process.kill((await visit.processes()).browser, 'SIGKILL') && undefined,
-    ],
-  ] as const)(
-    'a killed %s is browser_died at once, and what was recorded is kept',
-    async (_, words, kill) => {
-      const visit = startVisit(web, meetingFor())
-      const { outcome, tookMs, lostMs } = await breakAfterAWhile(visit, () => kill(visit))
-      expect(outcome).toMatchObject({ ending: 'browser_died', detail: expect.stringContaining(words) })
-      expect(tookMs).toBeLessThan(DEATH_LIMIT_MS)
-      expect(lostMs).toBeLessThan(LOST_LIMIT_MS)
-    },
-    60_000,
-  )
+  test('a killed renderer is browser_died at once, and what was recorded is kept', async () => {
+    const visit = startVisit(web, meetingFor())
+    const { outcome, tookMs, lostMs } = await breakAfterAWhile(visit, async () =>
+      signal((await visit.processes()).pages, 'SIGKILL'),
+    )
+    expect(outcome).toMatchObject({ ending: 'browser_died', detail: expect.stringContaining('killed') })
+    expect(tookMs).toBeLessThan(DEATH_LIMIT_MS)
+    expect(lostMs).toBeLessThan(LOST_LIMIT_MS)
+  }, 60_000)
+
+  test('a killed browser is browser_died at once, and what was recorded is kept', async () => {
+    const visit = startVisit(web, meetingFor())
+    const { outcome, tookMs, lostMs } = await breakAfterAWhile(visit, async () =>
+      signal([(await visit.processes()).browser], 'SIGKILL'),
+    )
+    expect(outcome).toMatchObject({ ending: 'browser_died', detail: expect.stringContaining('SIGKILL') })
+    expect(tookMs).toBeLessThan(DEATH_LIMIT_MS)
+    expect(lostMs).toBeLessThan(LOST_LIMIT_MS)
+  }, 60_000)
 
   test('a page that ran out of memory is browser_died at once', async () => {
     const meeting = meetingFor()
@@ -89,6 +86,24 @@ describe('hangs', () => {
     )
     expect(outcome).toMatchObject({ ending: 'page_frozen' })
     expect(tookMs).toBeLessThan(HANG_LIMIT_MS)
+  }, 60_000)
+
+  test('a capture extension that stands still is capture_failed within twelve seconds', async () => {
+    const visit = startVisit(web, meetingFor())
+    const { outcome, tookMs } = await breakAfterAWhile(visit, async () =>
+      signal((await visit.processes()).extension, 'SIGSTOP'),
+    )
+    expect(outcome).toMatchObject({ ending: 'capture_failed' })
+    expect(tookMs).toBeLessThan(HANG_LIMIT_MS + DEATH_LIMIT_MS)
+  }, 60_000)
+
+  test('a browser that stands still is noticed within twelve seconds', async () => {
+    const visit = startVisit(web, meetingFor())
+    const { outcome, tookMs } = await breakAfterAWhile(visit, async () =>
+      signal([(await visit.processes()).browser], 'SIGSTOP'),
+    )
+    expect(['page_frozen', 'capture_failed']).toContain(outcome.ending)
+    expect(tookMs).toBeLessThan(HANG_LIMIT_MS + DEATH_LIMIT_MS)
   }, 60_000)
 
   test('a page whose scripts never end is page_frozen within twelve seconds', async () => {

@@ -13,6 +13,7 @@ const actions: Record<string, (meeting: Meeting, body: Body) => void> = {
   deny: (meeting, body) => meeting.deny(text(body, 'name')),
   remove: (meeting, body) => meeting.remove(text(body, 'name')),
   end: meeting => meeting.end(),
+  'empty-call': meeting => meeting.emptyCall(),
   join: (meeting, body) => meeting.join({ ...body, name: needed(body, 'name') }),
   leave: (meeting, body) => meeting.leave(text(body, 'name')),
   change: (meeting, body) => meeting.change(needed(body, 'name'), body),
@@ -27,6 +28,7 @@ const actions: Record<string, (meeting: Meeting, body: Body) => void> = {
   freeze: (meeting, body) => {
     meeting.freeze(milliseconds(body))
   },
+  'exhaust-memory': meeting => meeting.exhaustMemory(),
   'cut-media': meeting => meeting.cutMedia(),
   'restore-media': meeting => meeting.restoreMedia(),
   reload: meeting => meeting.reload(),

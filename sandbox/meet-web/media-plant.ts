@@ -123,6 +123,8 @@ export class MediaPlant {
       handleSIGHUP: false,
       args: [...rootFlags, ...playerFlags],
     })
+    // A browser that is killed with commands unread resets its pipes after puppeteer has stopped listening to them.
+    for (const stream of browser.process()?.stdio ?? []) stream?.on('error', () => undefined)
     browser.once('disconnected', () => {
       this.#browser = null
       this.#socket = null

@@ -79,6 +79,11 @@ export class Meeting {
     this.#call.end()
   }
 
+  /** Meet puts out everybody who is alone in the call, as after an unanswered prompt. */
+  emptyCall(): void {
+    for (const seat of this.#call.seatsIn('call')) this.#call.exit(seat, 'alone', 'everyone-left')
+  }
+
   /** A simulated participant comes in. */
   join(participant: string | ParticipantSettings): void {
     this.#call.participantJoins(typeof participant === 'string' ? { name: participant } : participant)
@@ -124,6 +129,12 @@ export class Meeting {
   /** Every page stops responding (a busy loop) for `durationMs`. */
   freeze(durationMs = 3_600_000): void {
     for (const seat of this.#call.seats) this.#call.freeze(seat, durationMs)
+  }
+
+  /** Every page takes memory until its renderer may not have more. Limit it (`--js-flags=--max-old-space-size`). */
+  exhaustMemory(): void {
+    this.log.add('memory-exhausted')
+    this.#call.broadcast({ type: 'exhaust-memory' })
   }
 
   /** The media path goes dead without a word, the page stays. `restoreMedia` brings it back. */

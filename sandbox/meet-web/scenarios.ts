@@ -53,6 +53,8 @@ export type MeetingSettings = {
   joinControl: 'button' | 'outer-div' | 'role-button'
   joinAriaLabel: boolean
   joinText: 'by-access' | 'join-anyway' | 'switch-here'
+  /** Where "Join here too" stands: beside "Switch here", or in the list of other ways to join. */
+  joinHereToo: 'button' | 'list'
   preJoinToggles: 'button' | 'div'
   permissionModal: boolean
   signInPromo: boolean
@@ -101,6 +103,7 @@ export const ordinary: MeetingSettings = {
   joinControl: 'outer-div',
   joinAriaLabel: true,
   joinText: 'by-access',
+  joinHereToo: 'button',
   preJoinToggles: 'button',
   permissionModal: false,
   signInPromo: false,

@@ -120,6 +120,11 @@ export class MeetWeb {
     return this.#meetings.get(code)
   }
 
+  /** Starts the browser of the simulated participants ahead of the first visitor, who then sees them at once. */
+  warmUp(): void {
+    this.#media.warmUp()
+  }
+
   get meetings(): Meeting[] {
     return [...this.#meetings.values()]
   }

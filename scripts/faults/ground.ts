@@ -10,7 +10,7 @@ export interface Ground extends AsyncDisposable {
   stage: Stage
   /** Durations as they are named, instead of the shortest that still prove the point. */
   full: boolean
-  /** For downloaded files; emptied between rows. */
+  /** For files that are downloaded and measured. */
   dir: string
   /** Chooses what the next meeting of that title is like. */
   plan(title: string, calls: Calls): void
@@ -23,7 +23,7 @@ export interface Ground extends AsyncDisposable {
 const PEOPLE = [{ name: 'Ana Torres' }, { name: 'Luis Gómez' }]
 
 /** Names of the two recorders' machines. */
-export const HOSTS = ['north', 'south'] as const
+const HOSTS = ['north', 'south'] as const
 
 /**
  * Raises the stage once for many rows.

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { writeFile } from 'node:fs/promises'
+import { rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { asc, eq } from 'drizzle-orm'
 import { systemClock, TimedOut } from '../../clock.ts'
@@ -11,6 +11,7 @@ import type { Calls } from '../../sandbox/start.ts'
 import { type PatternReport, readPattern } from '../../sandbox/test-pattern/read-pattern.ts'
 import { coveredTimes, heardShare, holesIn, longestRepeatMs, type Stretch } from './covered.ts'
 import type { Ground } from './ground.ts'
+import { type FaultTimes, inSeconds, measureHoles } from './holes.ts'
 import type { Seen } from './row.ts'
 
 export type AttemptRow = typeof attempts.$inferSelect
@@ -18,6 +19,7 @@ export type AttemptRow = typeof attempts.$inferSelect
 /** A meeting of a row, from the request to the measured file. */
 export interface OneCall {
   meeting: MeetingAnswer
+  recordingId: string
   call: SimulatedCall
   /** All attempts so far. */
   attempts(): Promise<AttemptRow[]>
@@ -35,13 +37,7 @@ export interface OneCall {
   measure(expected: Expected): Promise<Seen>
 }
 
-export interface Expected {
-  /** When it was done. */
-  faultAtMs: number
-  /** When what was away was there again; the time of the fault when nothing outside was away. */
-  backAtMs?: number
-  /** Is a hole allowed at the fault? Otherwise every hole is a loss. */
-  interrupts: boolean
+export interface Expected extends FaultTimes {
   /** Words of the recording's ending that are right; `call_ended_by_host` when absent. */
   endings?: readonly string[]
   /** How the attempts must have ended, first to last; not looked at when absent. */
@@ -62,8 +58,9 @@ const OUTCOME_LIMIT_MS = 120_000
 const LOOK_MS = 200
 /** Before the fault: time enough that earlier segments are in the bucket. */
 const BEFORE_FAULT_MS = 6_000
-/** A recording may begin so long after the bot's entry, and end so long before the call's end. */
-const EDGE_MS = 2_500
+/** Everybody's first picture may come so long after the bot's entry, and the last one so long before the call's end. */
+const HEAD_MS = 5_000
+const TAIL_MS = 2_500
 const LEAST_HEARD = 0.8
 const MOST_REPEATED_MS = 400
 const MOST_CLOCK_ERROR_MS = 8_000
@@ -104,6 +101,7 @@ export async function followCall(ground: Ground, title: string, meeting: Meeting
     stage.db.select().from(attempts).where(eq(attempts.recordingId, row.id)).orderBy(asc(attempts.number))
   return {
     meeting,
+    recordingId: row.id,
     call,
     attempts: all,
     async living() {
@@ -135,7 +133,10 @@ export async function followCall(ground: Ground, title: string, meeting: Meeting
         endedAtMs,
       }
       const file = await download(recording, join(ground.dir, `${meeting.id}.mp4`))
-      return drawUp(file ? await readPattern(file) : undefined, facts, expected)
+      if (file === undefined) return drawUp(undefined, facts, expected)
+      const report = await readPattern(file)
+      await rm(file)
+      return drawUp(report, facts, expected)
     },
   }
 }
@@ -178,13 +179,15 @@ function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expec
   if (recording.drive.status !== 'uploaded') why.push(`its copy in Drive is "${recording.drive.status}"`)
   if (!report) {
     why.push('there is no file')
-    const lost = seconds(facts.endedAtMs - facts.joinedAtMs)
+    const lost = inSeconds(facts.endedAtMs - facts.joinedAtMs)
     return { ...base, holes: [], lostSeconds: lost, recoverySeconds: lost }
   }
   const near = facts.joinedAtMs
   const whole = { fromMs: expected.fromMs ?? facts.joinedAtMs, toMs: facts.endedAtMs }
   const stretches = coveredTimes(report, near)
-  const holes = holesIn(whole, stretches).filter(hole => !isEdge(hole, whole, expected))
+  const holes = holesIn(whole, stretches).filter(
+    hole => !isEdge(hole, whole, expected.fromMs === undefined ? HEAD_MS : 0),
+  )
   const measured = measureHoles(holes, expected)
   if (
     expected.explained !== false &&
@@ -197,7 +200,7 @@ function drawUp(report: PatternReport | undefined, facts: Facts, expected: Expec
   why.push(...clockTimes(facts))
   const repeatMs = longestRepeatMs(report)
   if (repeatMs > MOST_REPEATED_MS) why.push(`${repeatMs} ms are in the file twice`)
-  const sinceFault = (ms: number) => seconds(ms - expected.faultAtMs)
+  const sinceFault = (ms: number) => inSeconds(ms - expected.faultAtMs)
   return {
     ...base,
     ...measured,
@@ -211,44 +214,14 @@ function clockTimes({ recording, joinedAtMs, endedAtMs }: Facts): string[] {
     const aheadMs = Date.parse(stated ?? '') - realMs
     return Math.abs(aheadMs) <= MOST_CLOCK_ERROR_MS
       ? []
-      : [`it says that it ${what} at ${stated}, ${seconds(aheadMs)} s from the real time`]
+      : [`it says that it ${what} at ${stated}, ${inSeconds(aheadMs)} s from the real time`]
   }
   return [...off('began', recording.startedAt, joinedAtMs), ...off('ended', recording.endedAt, endedAtMs)]
 }
 
 /** The bot needs a moment to begin, and the last pictures are still on their way when the call ends. */
-const isEdge = (hole: Stretch, whole: Stretch, { fromMs }: Expected) =>
-  ((hole.fromMs === whole.fromMs && fromMs === undefined) || hole.toMs === whole.toMs) &&
-  hole.toMs - hole.fromMs <= EDGE_MS
-
-function measureHoles(
-  holes: readonly Stretch[],
-  { faultAtMs, backAtMs = faultAtMs, interrupts }: Expected,
-): { lostSeconds: number; recoverySeconds: number } {
-  const sum = (stretches: readonly Stretch[]) =>
-    stretches.reduce((total, hole) => total + Math.max(0, hole.toMs - hole.fromMs), 0)
-  if (!interrupts) {
-    const longest = Math.max(0, ...holes.map(hole => hole.toMs - hole.fromMs))
-    const last = holes.at(-1)
-    return {
-      lostSeconds: seconds(longest),
-      recoverySeconds: last ? seconds(Math.max(0, last.toMs - backAtMs)) : 0,
-    }
-  }
-  // The hole at the fault, and those that follow before it is settled, are time without recording, not lost recording.
-  const settledMs = Math.max(
-    backAtMs,
-    ...holes.filter(hole => hole.fromMs <= backAtMs).map(hole => hole.toMs),
-  )
-  const lost = holes.map(hole => ({ fromMs: hole.fromMs, toMs: Math.min(hole.toMs, faultAtMs) }))
-  const later = holes.filter(hole => hole.fromMs > settledMs)
-  return {
-    lostSeconds: seconds(sum(lost) + sum(later)),
-    recoverySeconds: holes.some(hole => hole.toMs > faultAtMs) ? seconds(settledMs - backAtMs) : 0,
-  }
-}
-
-const seconds = (ms: number) => Math.round(ms / 100) / 10
+const isEdge = (hole: Stretch, whole: Stretch, headMs: number) =>
+  hole.toMs - hole.fromMs <= (hole.fromMs === whole.fromMs ? headMs : hole.toMs === whole.toMs ? TAIL_MS : 0)
 
 function sameEndings(endings: readonly string[], expected: readonly (string | readonly string[])[]): boolean {
   return (

@@ -7,6 +7,8 @@ export interface PlayOptions {
   full: boolean
   /** How many rows at the same time, each on a ground of its own. */
   atOnce: number
+  /** How often a row is played that fails: real media on a machine with other work to do may be disturbed once. */
+  tries: number
   /** Takes what the services print. */
   onOutput: (text: string) => void
   /** Aborted when it must end early: everything started is ended first. */
@@ -26,9 +28,8 @@ export async function playRows(
   tell: (row: Row, line: Line) => void,
 ): Promise<boolean> {
   const { full, atOnce, onOutput, signal } = options
-  const waiting = [...rows]
   let allOk = true
-  const playOn = async () => {
+  const playOn = async (waiting: Row[]) => {
     let ground: Ground | undefined
     const leave = async () => {
       const left = ground
@@ -37,19 +38,25 @@ export async function playRows(
     }
     try {
       for (let row = waiting.shift(); row && !signal.aborted; row = waiting.shift()) {
-        ground ??= await openGround({ full, onOutput })
-        onOutput(`\n===== ${row.name}\n`)
-        const line = await playRow(row, ground, signal)
-        tell(row, line)
-        allOk &&= line.ok
-        // What a failed row leaves behind must not disturb the next one.
-        if (!line.ok) await leave()
+        for (let tries = 1; ; tries++) {
+          ground ??= await openGround({ full, onOutput })
+          onOutput(`\n===== ${row.name}\n`)
+          const line = await playRow(row, ground, signal)
+          // What a failed row leaves behind must not disturb the next one.
+          if (!line.ok) await leave()
+          if (!line.ok && tries < options.tries && !signal.aborted) continue
+          tell(row, tries > 1 ? { ...line, tries } : line)
+          allOk &&= line.ok
+          break
+        }
       }
     } finally {
       await leave()
     }
   }
-  await Promise.all(Array.from({ length: atOnce }, playOn))
+  const together = rows.filter(row => !row.alone)
+  await Promise.all(Array.from({ length: Math.min(atOnce, together.length) }, () => playOn(together)))
+  await playOn(rows.filter(row => row.alone))
   return allOk && !signal.aborted
 }
 

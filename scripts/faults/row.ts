@@ -1,11 +1,14 @@
 import type { Ground } from './ground.ts'
 
+const LONGEST_WHY = 600
 const GOOD = ['available', 'partial']
 
 /** One fault of the table: how it is caused, and what must be left of the recording. */
 export interface Row {
   /** For `--only`. */
   name: string
+  /** Several bots at once: played while no other row is. */
+  alone?: boolean
   /** What is broken. */
   fault: string
   /** What Testigo does about it. */
@@ -48,6 +51,8 @@ export interface Line
   ending: string | undefined
   /** What failed. */
   why?: string[]
+  /** How often it was played, where more than once. */
+  tries?: number
   /** The whole row, from the request to the measured file. */
   tookSeconds: number
 }
@@ -69,7 +74,7 @@ export function judge(row: Row, seen: Seen, tookSeconds: number): Line {
 
 /** The line of a row that could not be carried through. */
 export function broken(row: Row, error: unknown, tookSeconds: number): Line {
-  const why = error instanceof Error ? error.message : String(error)
+  const why = (error instanceof Error ? error.message : String(error)).slice(0, LONGEST_WHY)
   return {
     fault: row.name,
     ok: false,

@@ -1,5 +1,6 @@
 import type { Row } from './row.ts'
 import { databaseRows } from './rows/database.ts'
+import { finishRows } from './rows/finish.ts'
 import { googleRows } from './rows/google.ts'
 import { callRows } from './rows/in-the-call.ts'
 import { machineRows } from './rows/machine.ts'
@@ -16,4 +17,5 @@ export const ROWS: readonly Row[] = [
   ...googleRows,
   ...machineRows,
   ...callRows,
+  ...finishRows,
 ]

@@ -71,6 +71,10 @@ onConnectionLost(lost => {
     givingUp = setTimeout(() => show('end', { kind: 'connection-lost' }), state.model.reconnectGiveUpMs)
   }
 })
+onMessage('exhaust-memory', () => {
+  const kept = []
+  for (;;) kept.push(new Array(100_000).fill({ at: kept.length }))
+})
 onMessage('freeze', ({ durationMs }) => {
   const untilMs = performance.now() + durationMs
   while (performance.now() < untilMs);

@@ -10,7 +10,16 @@ export function showPreJoin() {
   const [main, second] = model.joinButtons
   const nameInput = model.account === null ? nameField() : null
   const join = joinControl(main, nameInput)
-  const others = second === undefined ? null : secondary(t(second), () => askToJoin(second, nameInput))
+  const inList = second !== undefined && model.joinHereToo === 'list'
+  const others =
+    second === undefined || inList ? null : secondary(t(second), () => askToJoin(second, nameInput))
+  const list = h('ul', { role: 'menu' })
+  const openList = () => {
+    if (inList)
+      list.replaceChildren(
+        h('li', { role: 'menuitem', click: () => askToJoin(second, nameInput) }, t(second)),
+      )
+  }
   const names = state.model.participants
     .filter(person => person.joinAfterMs === undefined)
     .map(person => person.name)
@@ -36,11 +45,7 @@ export function showPreJoin() {
         h('div', { 'data-promo-anchor-id': 'w5gBed' }, join),
         hiddenTwin(),
         others,
-        h(
-          'div',
-          { jsname: 'hNGZQc' },
-          secondary(t('otherWays'), () => {}),
-        ),
+        h('div', { jsname: 'hNGZQc' }, secondary(t('otherWays'), openList), list),
         h('div', { class: 'terms' }, t('terms')),
       ),
     ),

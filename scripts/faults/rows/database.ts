@@ -5,6 +5,7 @@ import type { Row } from '../row.ts'
 const SHORT_MS = 20_000
 const NAMED_MS = 60_000
 const AFTER_RETURN_MS = 4_000
+const CALL_MS = 6_000
 
 const duringTheCall: Row = {
   name: 'postgres-stopped',
@@ -39,7 +40,7 @@ const whileDue: Row = {
     await ground.stage.database.start()
     const backAtMs = Date.now()
     await one.recordsAgain(0)
-    await one.goesOn(AFTER_RETURN_MS)
+    await one.goesOn(CALL_MS)
     one.end()
     return one.measure({
       faultAtMs,

@@ -7,7 +7,7 @@ import type { MeetingAnswer } from '../../../sandbox/journeys/stage.ts'
 import { followCall, recordedCall, until } from '../one-call.ts'
 import type { Row } from '../row.ts'
 
-const CALL_MS = 4_000
+const CALL_MS = 6_000
 const AVAILABLE_LIMIT_MS = 60_000
 const KEPT_LIMIT_MS = 60_000
 
@@ -32,7 +32,8 @@ function driveFails(
       one.end()
       const available = await ground.stage.until(
         one.meeting,
-        ({ status, drive }) => status === 'available' && (!untilFailed || drive.status === 'failed'),
+        ({ status, drive }) =>
+          ['available', 'partial'].includes(status) && (!untilFailed || drive.status === 'failed'),
         AVAILABLE_LIMIT_MS,
       )
       if (untilFailed) google.faults.clear()

@@ -72,6 +72,29 @@ export const callRows: Row[] = [
     },
   },
   {
+    name: 'page-frozen',
+    fault: "The call's page stops answering",
+    happens: 'After 10 s of silence its browser is ended, and a new one joins.',
+    mostLostSeconds: 1,
+    mostRecoverySeconds: 30,
+    async run(ground) {
+      const one = await recordedCall(ground, 'page-frozen')
+      const faultAtMs = Date.now()
+      one.call.freeze()
+      await one.recordsAgain(1)
+      await one.goesOn(AFTER_RECOVERY_MS)
+      one.end()
+      return one.measure({
+        faultAtMs,
+        // Its pictures go on by themselves for a while; they end with its browser.
+        noticedMs: 15_000,
+        interrupts: true,
+        attempts: ['page_frozen', 'call_ended_by_host'],
+        reasons: ['page_frozen'],
+      })
+    },
+  },
+  {
     name: 'bot-removed',
     fault: 'The bot is removed from the call',
     happens: 'Meet says so; the bot comes back once.',

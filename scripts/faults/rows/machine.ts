@@ -4,8 +4,11 @@ import { join } from 'node:path'
 import type { StageRecorder } from '../../../sandbox/journeys/stage-recorder.ts'
 import { recordedCall } from '../one-call.ts'
 import type { Row } from '../row.ts'
+import { findSmallDisk } from '../small-disk.ts'
 
 const DISK_BYTES = 96 * 1024 * 1024
+/** Whatever is larger is a disk that others use. */
+const MOST_BYTES = 512 * 1024 * 1024
 const FULL_MS = 15_000
 const NAMED_FULL_MS = 300_000
 const FILL_EVERY_MS = 50
@@ -23,7 +26,14 @@ const diskFull: Row = {
     const { stage } = ground
     // Only the one with the small disk is left to take the meeting.
     for (const other of stage.recorders) await other.stop()
-    await using recorder = await stage.addRecorder({ name: 'small-disk', diskBytes: DISK_BYTES })
+    const { place, note } = findSmallDisk(DISK_BYTES, 'testigo-small-disk')
+    // Chromium keeps its shared memory elsewhere: /dev/shm may be the disk that is full.
+    const chromium = `${stage.env.CHROMIUM_ARGS} --disable-dev-shm-usage`
+    await using recorder = await stage.addRecorder({
+      name: 'small-disk',
+      ...place,
+      env: { CHROMIUM_ARGS: chromium },
+    })
     const one = await recordedCall(ground, 'disk-full', { beforeFaultMs: 4_000 })
     const faultAtMs = Date.now()
     const untilMs = performance.now() + (ground.full ? NAMED_FULL_MS : FULL_MS)
@@ -35,7 +45,8 @@ const diskFull: Row = {
     filler.free()
     await one.goesOn(AFTER_MS)
     one.end()
-    return await one.measure({ faultAtMs, interrupts: false, attempts: ['call_ended_by_host'] })
+    const seen = await one.measure({ faultAtMs, interrupts: false, attempts: ['call_ended_by_host'] })
+    return { ...seen, ...(note ? { note } : {}) }
   },
 }
 
@@ -48,7 +59,7 @@ class DiskFiller {
     // Its mounts are seen through its process.
     const disk = join('/proc', String(recorder.process.pid), 'root', recorder.dataDir)
     const { bsize, blocks } = statfsSync(disk)
-    if (bsize * blocks > 2 * DISK_BYTES) throw new Error(`${recorder.name} has no small disk of its own`)
+    if (bsize * blocks > MOST_BYTES) throw new Error(`${recorder.name} has no small disk of its own`)
     this.#path = join(disk, 'filler')
     this.#file = openSync(this.#path, 'w')
   }

@@ -57,13 +57,21 @@ export const processRows: Row[] = [
     victims: renderersOf,
     ending: 'browser_died',
   }),
-  killed({
+  {
     name: 'sigkill-ffmpeg',
     fault: 'SIGKILL ffmpeg',
-    happens: 'The end of the encoder is seen at once; what it had written is kept, and the bot joins again.',
-    victims: async child => [await encoderOf(child)],
-    ending: 'capture_failed',
-  }),
+    happens:
+      'Another one is started at once and is given again what the first had not handed out: the visit goes on.',
+    mostLostSeconds: 1,
+    mostRecoverySeconds: 0,
+    async run(ground) {
+      const one = await recordedCall(ground, 'sigkill-ffmpeg')
+      const faultAtMs = await hit(one, async child => [await encoderOf(child)])
+      await one.goesOn(AFTER_RECOVERY_MS)
+      one.end()
+      return one.measure({ faultAtMs, interrupts: false, attempts: ['call_ended_by_host'] })
+    },
+  },
   killed({
     name: 'sigkill-child',
     fault: "SIGKILL the recording's own process",
