@@ -37,6 +37,8 @@ export const organizations = pgTable('organizations', {
   name: text('name').notNull().unique(),
   /** People of this Google Workspace domain may sign in with Google. Set by whoever runs Testigo, who knows whose it is. */
   googleDomain: text('google_domain').unique(),
+  /** Lower-cased addresses, beside the installation's own, in whose calendars it may have meetings made. Set by whoever runs Testigo. */
+  hosts: jsonb('hosts').$type<string[]>().notNull().default([]),
   /** Of the mail it gets. */
   language: text('language').$type<'es' | 'en'>().notNull().default('es'),
   notifications: jsonb('notifications').$type<NotificationSettings>().notNull().default({}),
@@ -366,6 +368,9 @@ export const meetings = pgTable(
   ],
 )
 
+/** What somebody invited has answered. */
+export type InvitationResponse = 'needs_action' | 'accepted' | 'tentative' | 'declined'
+
 export const participants = pgTable(
   'participants',
   {
@@ -379,12 +384,19 @@ export const participants = pgTable(
     email: text('email').notNull(),
     name: text('name'),
     role: text('role').$type<'host' | 'participant'>().notNull().default('participant'),
+    /** What they answered to the invitation, as the calendar has it. */
+    response: text('response').$type<InvitationResponse>().notNull().default('needs_action'),
+    respondedAt: instant('responded_at'),
     /** Taken off the invitation; the row stays as part of the record. */
     removedAt: instant('removed_at'),
     createdAt: instant('created_at').notNull().defaultNow(),
   },
   table => [
     unique('participants_email').on(table.meetingId, table.email),
+    check(
+      'participants_response',
+      sql`${table.response} in ('needs_action', 'accepted', 'tentative', 'declined')`,
+    ),
     index('participants_by_email').on(table.organizationId, table.email),
   ],
 )

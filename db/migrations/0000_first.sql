@@ -160,6 +160,7 @@ CREATE TABLE "organizations" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"name" text NOT NULL,
 	"google_domain" text,
+	"hosts" jsonb DEFAULT '[]'::jsonb NOT NULL,
 	"language" text DEFAULT 'es' NOT NULL,
 	"notifications" jsonb DEFAULT '{}'::jsonb NOT NULL,
 	"retention_days" integer,
@@ -175,9 +176,12 @@ CREATE TABLE "participants" (
 	"email" text NOT NULL,
 	"name" text,
 	"role" text DEFAULT 'participant' NOT NULL,
+	"response" text DEFAULT 'needs_action' NOT NULL,
+	"responded_at" timestamp (3) with time zone,
 	"removed_at" timestamp (3) with time zone,
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
-	CONSTRAINT "participants_email" UNIQUE("meeting_id","email")
+	CONSTRAINT "participants_email" UNIQUE("meeting_id","email"),
+	CONSTRAINT "participants_response" CHECK ("participants"."response" in ('needs_action', 'accepted', 'tentative', 'declined'))
 );
 --> statement-breakpoint
 CREATE TABLE "password_links" (
