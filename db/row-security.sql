@@ -97,7 +97,7 @@ begin
       -- A table that is not of a meeting is closed to external callers unless it is named here.
       continue when role = 'testigo_external' and not of_meeting and found.name not in
         ('organizations', 'meetings', 'attempts', 'segments', 'audit_pending', 'webhook_endpoints',
-         'webhook_deliveries', 'series', 'custom_field_schemas');
+         'webhook_deliveries', 'series', 'custom_field_schemas', 'idempotency_keys');
       foreach privilege in array case
         when role = 'testigo_external' and found.name = 'custom_field_schemas' then array['select']
         when role = 'testigo_external' and found.name = 'audit_pending' then array['insert']
@@ -125,6 +125,8 @@ begin
     'as restrictive for update to testigo_external using (%s)', made));
   perform pg_temp.keep_policy('series', 'testigo_own_removed',
     'as restrictive for delete to testigo_external using (false)');
+  perform pg_temp.keep_policy('idempotency_keys', 'testigo_own_requests',
+    $q$as restrictive for all to testigo_external using (caller = nullif(current_setting('testigo.principal', true), ''))$q$);
   perform pg_temp.keep_policy('attempts', 'testigo_of_own_recording',
     'as restrictive for all to testigo_external using (recording_id in (select id from recordings))');
   perform pg_temp.keep_policy('segments', 'testigo_of_own_attempt',

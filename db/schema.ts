@@ -147,6 +147,10 @@ export const refreshTokens = pgTable(
     createdAt: instant('created_at').notNull().defaultNow(),
     expiresAt: instant('expires_at').notNull(),
     usedAt: instant('used_at'),
+    /** The token that it was given for; null for the first of a session. */
+    previousHash: text('previous_hash'),
+    /** Another took its place, since it never seemed to have arrived. */
+    replacedAt: instant('replaced_at'),
   },
   table => [index('refresh_tokens_by_session').on(table.sessionId)],
 )
@@ -168,6 +172,41 @@ export const passwordLinks = pgTable(
     usedAt: instant('used_at'),
   },
   table => [index('password_links_by_user').on(table.userId)],
+)
+
+/** A request that its caller may repeat (`Idempotency-Key`): what it asked, how far it came, and what it was answered. */
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    id: uuid('id').primaryKey(),
+    organizationId: uuid('organization_id')
+      .notNull()
+      .references(() => organizations.id),
+    /** `key:<id>` or `user:<id>`: nobody meets the keys of others. */
+    caller: text('caller').notNull(),
+    key: text('key').notNull(),
+    /** Method and path, for people who look at the table. */
+    request: text('request').notNull(),
+    /** SHA-256 of all that makes it this request and no other. */
+    requestHash: text('request_hash').notNull(),
+    /** What it has changed, noted with the change: a repeat after a crash goes on from there. */
+    done: jsonb('done').$type<{ result: unknown }>(),
+    /** Whoever answers it holds it until then; a process that died lets it go by that. */
+    claim: uuid('claim'),
+    claimedUntil: instant('claimed_until'),
+    /** Of the answer; null as long as there is none. */
+    status: integer('status'),
+    /** Headers of the answer that are repeated. */
+    headers: jsonb('headers').$type<Record<string, string>>(),
+    /** Its body, sealed with the encryption key: it may hold secrets, and people's data. */
+    sealedBody: text('sealed_body'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+    expiresAt: instant('expires_at').notNull(),
+  },
+  table => [
+    unique('idempotency_keys_once').on(table.organizationId, table.caller, table.key),
+    index('idempotency_keys_by_end').on(table.expiresAt),
+  ],
 )
 
 /**
