@@ -119,6 +119,14 @@ const SETTINGS = {
     schema: url.default('https://meet.googleapis.com'),
     about: 'Root of the Meet REST API',
   },
+  TESTIGO_GOOGLE_EVENTS_URL: {
+    schema: url.default('https://workspaceevents.googleapis.com'),
+    about: 'Root of the Workspace Events API',
+  },
+  TESTIGO_GOOGLE_CERTS_URL: {
+    schema: url.default('https://www.googleapis.com/oauth2/v3/certs'),
+    about: "Google's public keys, with which pushes of Pub/Sub are checked",
+  },
   TESTIGO_GOOGLE_IAM_URL: {
     schema: url.default('https://iamcredentials.googleapis.com'),
     about: 'Root of IAM Credentials (signJwt)',
@@ -140,6 +148,44 @@ const SETTINGS = {
   TESTIGO_GOOGLE_ISSUER_URL: {
     schema: url.default('https://accounts.google.com'),
     about: "Issuer of Google's identity tokens (OpenID Connect)",
+  },
+  TESTIGO_CALENDAR_POLL_SECONDS: {
+    schema: seconds(1, 86_400).default(120),
+    about:
+      'How long after a calendar was read it is read again where no push came; pushes need TESTIGO_PUBLIC_URL with https',
+  },
+  TESTIGO_CAPTURE_CALENDARS: {
+    schema: list(isEmail, 'must be e-mail addresses, separated by commas').transform(entries =>
+      entries.map(entry => entry.toLowerCase()),
+    ),
+    about:
+      'Workspace users, separated by commas, all of whose events with a Meet link are recorded, also those not made by Testigo',
+    example: 'direccion@example.com,comite@example.com',
+  },
+  TESTIGO_CAPTURE_ORGANIZATION: {
+    schema: text.optional(),
+    about:
+      "Organisation that gets these meetings; without it, the one with the calendar's Google domain",
+    example: 'Clínica',
+  },
+  TESTIGO_PUBSUB_TOPIC: {
+    schema: z
+      .string()
+      .trim()
+      .regex(/^projects\/[\w.:-]+\/topics\/[\w.~+%-]+$/, 'must look like projects/my-project/topics/meet')
+      .optional(),
+    about:
+      'Pub/Sub topic to which Workspace Events tells what happens in calls; without it nothing is subscribed',
+    example: 'projects/my-project/topics/meet',
+  },
+  TESTIGO_PUBSUB_EMAIL: {
+    schema: z.email().optional(),
+    about: 'Service account as which the push subscription of that topic pushes; without it no push is taken',
+    example: 'pusher@my-project.iam.gserviceaccount.com',
+  },
+  TESTIGO_PUBSUB_AUDIENCE: {
+    schema: text.optional(),
+    about: 'Audience of these pushes; default: TESTIGO_PUBLIC_URL and /v1/hooks/google/workspace-events',
   },
   TESTIGO_MEET_ACCESS: {
     schema: z.enum(['OPEN', 'TRUSTED', 'RESTRICTED']).default('TRUSTED'),
@@ -350,6 +396,10 @@ function isOrigin(text: string): boolean {
   return /^https?:/.test(text) && URL.canParse(text) && new URL(text).origin === text
 }
 
+function isEmail(text: string): boolean {
+  return z.email().safeParse(text).success
+}
+
 function isProxy(text: string): boolean {
   if (['loopback', 'linklocal', 'uniquelocal'].includes(text)) return true
   const [address = '', bits, ...rest] = text.split('/')
@@ -436,6 +486,7 @@ function shape(v: Values) {
       tokenUrl: v.TESTIGO_GOOGLE_TOKEN_URL,
       apiUrl: v.TESTIGO_GOOGLE_API_URL,
       meetUrl: v.TESTIGO_GOOGLE_MEET_URL,
+      workspaceEventsUrl: v.TESTIGO_GOOGLE_EVENTS_URL,
       iamUrl: v.TESTIGO_GOOGLE_IAM_URL,
       metadataUrl: v.TESTIGO_GOOGLE_METADATA_URL,
       timeoutMs: v.TESTIGO_GOOGLE_TIMEOUT_SECONDS * 1000,
@@ -443,6 +494,15 @@ function shape(v: Values) {
       autoRecording: v.TESTIGO_MEET_AUTO_RECORDING,
       botEmail: v.TESTIGO_BOT_EMAIL,
       secondBotEmail: v.TESTIGO_SECOND_BOT_EMAIL,
+    },
+    following: {
+      pollMs: v.TESTIGO_CALENDAR_POLL_SECONDS * 1000,
+      captureCalendars: v.TESTIGO_CAPTURE_CALENDARS,
+      captureOrganization: v.TESTIGO_CAPTURE_ORGANIZATION,
+      topic: v.TESTIGO_PUBSUB_TOPIC,
+      pushEmail: v.TESTIGO_PUBSUB_EMAIL,
+      pushAudience: v.TESTIGO_PUBSUB_AUDIENCE,
+      certsUrl: v.TESTIGO_GOOGLE_CERTS_URL,
     },
     storage: {
       bucket: v.TESTIGO_S3_BUCKET,

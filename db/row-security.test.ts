@@ -57,6 +57,8 @@ const idsIn = async (tx: Transaction, table: string, column = 'id') =>
 const OF_NOBODY: Record<string, string> = {
   sign_in_failures: 'counted by address before it is known whose it is, also for addresses that are nobody’s',
   signing_keys: 'sign the tokens of all organisations',
+  followed_calendars: 'of Google, one calendar may hold meetings of several organisations',
+  calendar_channels: 'of these calendars',
 }
 
 describe('the catalogue', () => {

@@ -4,6 +4,7 @@ import {
   bigint,
   boolean,
   check,
+  customType,
   index,
   integer,
   jsonb,
@@ -315,6 +316,7 @@ export const series = pgTable(
   },
   table => [
     unique('series_external_id').on(table.organizationId, table.externalId),
+    index('series_by_event').on(table.eventId),
     index('series_to_expand').on(table.expandedUntil).where(sql`${table.status} = 'active'`),
     index('series_to_sync').on(table.updatedAt).where(sql`${table.syncedRevision} < ${table.revision}`),
     check('series_status', sql`${table.status} in ('active', 'cancelled')`),
@@ -333,6 +335,17 @@ export const customFieldSchemas = pgTable('custom_field_schemas', {
   updatedBy: text('updated_by').notNull(),
   updatedAt: instant('updated_at').notNull().defaultNow(),
 })
+
+/**
+ * What an event said when it was last read: who changed a field since, a caller or a person in the calendar, is told by
+ * it. Values are fingerprints, so that nothing of a person is kept here.
+ */
+export interface CalendarSeen {
+  etag: string
+  /** ISO 8601. */
+  updatedAt: string | null
+  fields: Record<string, string>
+}
 
 export const meetings = pgTable(
   'meetings',
@@ -374,6 +387,10 @@ export const meetings = pgTable(
     /** Counts what callers changed; Google is up to date when `syncedRevision` has caught up. */
     revision: integer('revision').notNull().default(1),
     syncedRevision: integer('synced_revision').notNull().default(0),
+    /** As the event was when the calendar was last read; see {@link CalendarSeen}. */
+    calendarSeen: jsonb('calendar_seen').$type<CalendarSeen>(),
+    /** The recurring event whose instance it is, where it was found in a calendar and not made by us. */
+    calendarSeries: text('calendar_series'),
     actualStart: instant('actual_start'),
     actualEnd: instant('actual_end'),
     /** `key:<id>` or `user:<id>`, whose own meeting it is; null where Testigo made it by itself. */
@@ -396,7 +413,26 @@ export const meetings = pgTable(
   table => [
     index('meetings_by_creator').on(table.organizationId, table.createdBy),
     unique('meetings_external_id').on(table.organizationId, table.externalId),
+    index('meetings_by_event').on(table.eventId),
+    index('meetings_by_space').on(table.spaceName),
+    index('meetings_by_calendar_series').on(table.calendarSeries),
     index('meetings_by_start').on(table.organizationId, table.startsAt, table.id),
+    index('meetings_by_creation').on(table.organizationId, table.createdAt, table.id),
+    index('meetings_by_status').on(table.organizationId, table.status, table.startsAt, table.id),
+    index('meetings_by_status_and_creation').on(
+      table.organizationId,
+      table.status,
+      table.createdAt,
+      table.id,
+    ),
+    index('meetings_by_organizer').on(table.organizationId, table.organizer, table.startsAt, table.id),
+    index('meetings_by_related').on(
+      table.organizationId,
+      table.relatedType,
+      table.relatedId,
+      table.startsAt,
+      table.id,
+    ),
     uniqueIndex('meetings_of_series')
       .on(table.seriesId, table.originalStart)
       .where(sql`${table.status} <> 'cancelled'`),
@@ -409,6 +445,47 @@ export const meetings = pgTable(
 
 /** What somebody invited has answered. */
 export type InvitationResponse = 'needs_action' | 'accepted' | 'tentative' | 'declined'
+
+/**
+ * What a meeting is found by beside its own columns, one row for each: who is invited, custom fields, where its recording
+ * stands. Carries what lists are ordered by, so that a page of any of them is one short walk along an index. Written by
+ * triggers only (db/meeting-search.sql), which is why nothing refers to anything.
+ */
+export const meetingTerms = pgTable(
+  'meeting_terms',
+  {
+    organizationId: uuid('organization_id').notNull(),
+    meetingId: uuid('meeting_id').notNull(),
+    /** As `testigo_term` makes it. */
+    term: text('term').notNull(),
+    startsAt: instant('starts_at').notNull(),
+    createdAt: instant('created_at').notNull(),
+  },
+  table => [
+    primaryKey({ columns: [table.meetingId, table.term] }),
+    index('meeting_terms_by_start').on(table.organizationId, table.term, table.startsAt, table.meetingId),
+    index('meeting_terms_by_creation').on(
+      table.organizationId,
+      table.term,
+      table.createdAt,
+      table.meetingId,
+    ),
+  ],
+)
+
+const searchWords = customType<{ data: string }>({ dataType: () => 'tsvector' })
+
+/** The words of a meeting's topic, description and external id. Written by triggers only (db/meeting-search.sql). */
+export const meetingWords = pgTable(
+  'meeting_words',
+  {
+    organizationId: uuid('organization_id').notNull(),
+    meetingId: uuid('meeting_id').primaryKey(),
+    /** Each behind the first characters of its organisation's id: no organisation's words slow another's search down. */
+    words: searchWords('words').notNull(),
+  },
+  table => [index('meeting_words_by_word').using('gin', table.words)],
+)
 
 export const participants = pgTable(
   'participants',
@@ -866,4 +943,60 @@ export const webhookDeliveries = pgTable(
       .where(sql`${table.status} = 'pending'`),
     index('webhook_deliveries_by_endpoint').on(table.endpointId, table.createdAt, table.id),
   ],
+)
+
+/**
+ * Calendars whose changes are followed: those in which meetings are made, and those that are captured. Of no
+ * organisation, as several may have meetings in one calendar; nobody who answers callers sees it.
+ */
+export const followedCalendars = pgTable(
+  'followed_calendars',
+  {
+    /** Lower-cased address of the Workspace user, who is impersonated. */
+    calendar: text('calendar').primaryKey(),
+    /** Where the next reading goes on; null: everything is read. */
+    syncToken: text('sync_token'),
+    syncedAt: instant('synced_at'),
+    /** When everything was read last, not changes alone. */
+    wholeAt: instant('whole_at'),
+    /** The next reading where no push comes before. */
+    syncAt: instant('sync_at').notNull().defaultNow(),
+    /** Readings in a row that failed. */
+    failures: integer('failures').notNull().default(0),
+    lastError: text('last_error'),
+    /** When channel and subscription are to be looked after. */
+    upkeepAt: instant('upkeep_at').notNull().defaultNow(),
+    upkeepFailures: integer('upkeep_failures').notNull().default(0),
+    upkeepError: text('upkeep_error'),
+    /** Google's number of the user, which names all the calls they own. */
+    googleUserId: text('google_user_id'),
+    /** `subscriptions/…` of Workspace Events. */
+    subscription: text('subscription'),
+    subscriptionExpiresAt: instant('subscription_expires_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  table => [
+    index('followed_calendars_to_sync').on(table.syncAt),
+    index('followed_calendars_to_keep').on(table.upkeepAt),
+  ],
+)
+
+/** Push channels on these calendars. A row is written before Google is asked, so that no channel is unknown to us. */
+export const calendarChannels = pgTable(
+  'calendar_channels',
+  {
+    id: text('id').primaryKey(),
+    calendar: text('calendar')
+      .notNull()
+      .references(() => followedCalendars.calendar, { onDelete: 'cascade' }),
+    /** SHA-256 of the secret that every push carries. */
+    tokenHash: text('token_hash').notNull(),
+    /** Where Google pushes to. */
+    address: text('address').notNull(),
+    /** Null until Google has said it, by its answer or by a push. */
+    resourceId: text('resource_id'),
+    expiresAt: instant('expires_at'),
+    createdAt: instant('created_at').notNull().defaultNow(),
+  },
+  table => [index('calendar_channels_by_calendar').on(table.calendar, table.createdAt)],
 )

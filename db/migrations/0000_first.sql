@@ -71,12 +71,39 @@ CREATE TABLE "audit_pending" (
 	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "calendar_channels" (
+	"id" text PRIMARY KEY NOT NULL,
+	"calendar" text NOT NULL,
+	"token_hash" text NOT NULL,
+	"address" text NOT NULL,
+	"resource_id" text,
+	"expires_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "custom_field_schemas" (
 	"organization_id" uuid PRIMARY KEY NOT NULL,
 	"schema" jsonb NOT NULL,
 	"version" integer DEFAULT 1 NOT NULL,
 	"updated_by" text NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL
+);
+--> statement-breakpoint
+CREATE TABLE "followed_calendars" (
+	"calendar" text PRIMARY KEY NOT NULL,
+	"sync_token" text,
+	"synced_at" timestamp (3) with time zone,
+	"whole_at" timestamp (3) with time zone,
+	"sync_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"failures" integer DEFAULT 0 NOT NULL,
+	"last_error" text,
+	"upkeep_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
+	"upkeep_failures" integer DEFAULT 0 NOT NULL,
+	"upkeep_error" text,
+	"google_user_id" text,
+	"subscription" text,
+	"subscription_expires_at" timestamp (3) with time zone,
+	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "idempotency_keys" (
@@ -127,6 +154,21 @@ CREATE TABLE "meeting_events" (
 	"detail" jsonb DEFAULT '{}'::jsonb NOT NULL
 );
 --> statement-breakpoint
+CREATE TABLE "meeting_terms" (
+	"organization_id" uuid NOT NULL,
+	"meeting_id" uuid NOT NULL,
+	"term" text NOT NULL,
+	"starts_at" timestamp (3) with time zone NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL,
+	CONSTRAINT "meeting_terms_meeting_id_term_pk" PRIMARY KEY("meeting_id","term")
+);
+--> statement-breakpoint
+CREATE TABLE "meeting_words" (
+	"organization_id" uuid NOT NULL,
+	"meeting_id" uuid PRIMARY KEY NOT NULL,
+	"words" "tsvector" NOT NULL
+);
+--> statement-breakpoint
 CREATE TABLE "meetings" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"organization_id" uuid NOT NULL,
@@ -156,6 +198,8 @@ CREATE TABLE "meetings" (
 	"space" jsonb,
 	"revision" integer DEFAULT 1 NOT NULL,
 	"synced_revision" integer DEFAULT 0 NOT NULL,
+	"calendar_seen" jsonb,
+	"calendar_series" text,
 	"actual_start" timestamp (3) with time zone,
 	"actual_end" timestamp (3) with time zone,
 	"created_by" text,
@@ -412,6 +456,7 @@ ALTER TABLE "attempts" ADD CONSTRAINT "attempts_organization_id_organizations_id
 ALTER TABLE "attempts" ADD CONSTRAINT "attempts_recording_id_recordings_id_fk" FOREIGN KEY ("recording_id") REFERENCES "public"."recordings"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "audit_log" ADD CONSTRAINT "audit_log_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "audit_pending" ADD CONSTRAINT "audit_pending_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
+ALTER TABLE "calendar_channels" ADD CONSTRAINT "calendar_channels_calendar_followed_calendars_calendar_fk" FOREIGN KEY ("calendar") REFERENCES "public"."followed_calendars"("calendar") ON DELETE cascade ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "custom_field_schemas" ADD CONSTRAINT "custom_field_schemas_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "idempotency_keys" ADD CONSTRAINT "idempotency_keys_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
 ALTER TABLE "mails" ADD CONSTRAINT "mails_organization_id_organizations_id_fk" FOREIGN KEY ("organization_id") REFERENCES "public"."organizations"("id") ON DELETE no action ON UPDATE no action;--> statement-breakpoint
@@ -452,12 +497,26 @@ CREATE INDEX "audit_log_by_actor" ON "audit_log" USING btree ("organization_id",
 CREATE INDEX "audit_log_by_action" ON "audit_log" USING btree ("organization_id","action" text_pattern_ops,"seq");--> statement-breakpoint
 CREATE INDEX "audit_log_by_time" ON "audit_log" USING btree ("organization_id","at");--> statement-breakpoint
 CREATE INDEX "audit_pending_by_organization" ON "audit_pending" USING btree ("organization_id","id");--> statement-breakpoint
+CREATE INDEX "calendar_channels_by_calendar" ON "calendar_channels" USING btree ("calendar","created_at");--> statement-breakpoint
+CREATE INDEX "followed_calendars_to_sync" ON "followed_calendars" USING btree ("sync_at");--> statement-breakpoint
+CREATE INDEX "followed_calendars_to_keep" ON "followed_calendars" USING btree ("upkeep_at");--> statement-breakpoint
 CREATE INDEX "idempotency_keys_by_end" ON "idempotency_keys" USING btree ("expires_at");--> statement-breakpoint
 CREATE INDEX "mails_due" ON "mails" USING btree ("next_attempt_at") WHERE "mails"."status" = 'pending';--> statement-breakpoint
 CREATE INDEX "mails_by_age" ON "mails" USING btree ("created_at");--> statement-breakpoint
 CREATE INDEX "meeting_events_by_meeting" ON "meeting_events" USING btree ("meeting_id","id");--> statement-breakpoint
+CREATE INDEX "meeting_terms_by_start" ON "meeting_terms" USING btree ("organization_id","term","starts_at","meeting_id");--> statement-breakpoint
+CREATE INDEX "meeting_terms_by_creation" ON "meeting_terms" USING btree ("organization_id","term","created_at","meeting_id");--> statement-breakpoint
+CREATE INDEX "meeting_words_by_word" ON "meeting_words" USING gin ("words");--> statement-breakpoint
 CREATE INDEX "meetings_by_creator" ON "meetings" USING btree ("organization_id","created_by");--> statement-breakpoint
+CREATE INDEX "meetings_by_event" ON "meetings" USING btree ("event_id");--> statement-breakpoint
+CREATE INDEX "meetings_by_space" ON "meetings" USING btree ("space_name");--> statement-breakpoint
+CREATE INDEX "meetings_by_calendar_series" ON "meetings" USING btree ("calendar_series");--> statement-breakpoint
 CREATE INDEX "meetings_by_start" ON "meetings" USING btree ("organization_id","starts_at","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_creation" ON "meetings" USING btree ("organization_id","created_at","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_status" ON "meetings" USING btree ("organization_id","status","starts_at","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_status_and_creation" ON "meetings" USING btree ("organization_id","status","created_at","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_organizer" ON "meetings" USING btree ("organization_id","organizer","starts_at","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_related" ON "meetings" USING btree ("organization_id","related_type","related_id","starts_at","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "meetings_of_series" ON "meetings" USING btree ("series_id","original_start") WHERE "meetings"."status" <> 'cancelled';--> statement-breakpoint
 CREATE INDEX "meetings_to_remind" ON "meetings" USING btree ("next_reminder_at") WHERE "meetings"."next_reminder_at" is not null;--> statement-breakpoint
 CREATE INDEX "participants_by_email" ON "participants" USING btree ("organization_id","email");--> statement-breakpoint
@@ -465,6 +524,7 @@ CREATE INDEX "password_links_by_user" ON "password_links" USING btree ("user_id"
 CREATE INDEX "presences_by_meeting" ON "presences" USING btree ("meeting_id","joined_at");--> statement-breakpoint
 CREATE INDEX "refresh_tokens_by_session" ON "refresh_tokens" USING btree ("session_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "segments_key" ON "segments" USING btree ("s3_key");--> statement-breakpoint
+CREATE INDEX "series_by_event" ON "series" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "series_to_expand" ON "series" USING btree ("expanded_until") WHERE "series"."status" = 'active';--> statement-breakpoint
 CREATE INDEX "series_to_sync" ON "series" USING btree ("updated_at") WHERE "series"."synced_revision" < "series"."revision";--> statement-breakpoint
 CREATE INDEX "sessions_by_user" ON "sessions" USING btree ("user_id");--> statement-breakpoint
