@@ -58,7 +58,7 @@ export async function migrateDatabase(url: string): Promise<void> {
   await connection.db.execute(sql`select pg_advisory_lock(${MIGRATION_LOCK})`)
   await migrate(connection.db, { migrationsFolder: MIGRATIONS })
   // Tables are generated; what guards them is not.
-  for (const guard of ['audit-guard.sql', 'audit-notes-guard.sql', 'row-security.sql'])
+  for (const guard of ['audit-guard.sql', 'audit-notes-guard.sql', 'row-security.sql', 'meeting-search.sql'])
     await connection.db.execute(sql.raw(await readFile(join(HERE, guard), 'utf8')))
   await connection.db.execute(sql`select pg_advisory_unlock(${MIGRATION_LOCK})`)
 }

@@ -92,6 +92,8 @@ begin
       when 'organizations' then array['select', 'update']
       when 'audit_log' then array['select', 'insert']
       when 'audit_pending' then array['select', 'insert']
+      when 'meeting_terms' then array['select']
+      when 'meeting_words' then array['select']
       else array['select', 'insert', 'update', 'delete'] end;
     foreach role in array array['testigo_tenant', 'testigo_external'] loop
       -- A table that is not of a meeting is closed to external callers unless it is named here.

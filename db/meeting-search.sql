@@ -1,0 +1,164 @@
+-- What lists of meetings are searched by (meeting_terms, meeting_words in db/schema.ts), kept by triggers: whoever changes a
+-- meeting, its people or its recording need not know of it. Run at every migration; repeating it changes nothing.
+--
+-- Why tables of their own: below row-level security PostgreSQL uses an index only for operators that are leakproof. Those
+-- of JSON, of full text and of patterns are not, equality of text is (pg_proc.proleakproof). So what is compared as it is
+-- stands in meeting_terms, in the order of the lists; words are looked up by testigo_find_words with the owner's rights,
+-- and it answers ids only, of the organisation that the setting names.
+
+-- A term for exactly this value, short enough for an index whatever the value is.
+create or replace function testigo_term(kind text, value text) returns text
+language sql immutable parallel safe as $$
+  select case when octet_length(value) <= 500 then kind || ':' || value else kind || '#' || md5(value) end
+$$;
+
+create or replace function testigo_field_term(name text, value text) returns text
+language sql immutable parallel safe as $$
+  -- The length tells a name with = in it from the value.
+  select testigo_term('field', length(name) || ':' || name || '=' || value)
+$$;
+
+-- Words without accents and, in Latin script, without regard to case: what is neither punctuation nor a space.
+create or replace function testigo_words(of_text text) returns text[]
+language sql immutable parallel safe as $$
+  select coalesce(array_agg(distinct left(word, 100)), '{}')
+  from regexp_split_to_table(
+    lower(regexp_replace(normalize(of_text, NFD), '[\u0300-\u036f]', '', 'g')),
+    '[\u0001-\u002f\u003a-\u0040\u005b-\u0060\u007b-\u00bf\u2000-\u206f\u3000-\u303f]+'
+  ) word
+  where word <> ''
+$$;
+
+create or replace function testigo_words_mark(organization uuid) returns text
+language sql immutable parallel safe as $$ select left(organization::text, 8) $$;
+
+-- Meetings of the organisation in force that have, for each of these words, a word that begins with it; a word of one or two
+-- letters must be there as it is. At most `most` of them, in no order.
+create or replace function testigo_find_words(wanted text[], most integer) returns setof uuid
+language plpgsql stable security definer set search_path = public, pg_temp set enable_seqscan = off as $$
+declare
+  organization constant uuid := nullif(current_setting('testigo.organization', true), '')::uuid;
+begin
+  return query
+    select meeting_id from meeting_words
+    where organization_id = organization and words @@ testigo_word_query(organization, wanted) limit most;
+end
+$$;
+
+create or replace function testigo_word_query(organization uuid, wanted text[]) returns tsquery
+language sql immutable parallel safe as $$
+  select string_agg(
+    '''' || testigo_words_mark(organization) || word || '''' || case when length(word) > 2 then ':*' else '' end, ' & '
+  )::tsquery
+  from unnest(wanted) word
+$$;
+
+-- Brings terms and words of these meetings to what their rows say.
+create or replace function testigo_index_meetings(of_meetings uuid[]) returns void
+language plpgsql security definer set search_path = public, pg_temp as $$
+begin
+  -- One after the other for one meeting: the last to commit sees what the others wrote.
+  insert into meeting_words (meeting_id, organization_id, words)
+    select id, organization_id, '' from meetings where id = any(of_meetings) order by id
+    on conflict do nothing;
+  perform from meeting_words where meeting_id = any(of_meetings) order by meeting_id for update;
+
+  update meeting_words w set words = found.words
+  from (
+    select id, coalesce((
+      select array_to_tsvector(array_agg(testigo_words_mark(organization_id) || word)) from unnest(
+        testigo_words(concat_ws(' ', topic, description, external_id))
+      ) word
+    ), '') as words
+    from meetings where id = any(of_meetings)
+  ) found
+  where w.meeting_id = found.id and w.words is distinct from found.words;
+
+  delete from meeting_terms t
+  where t.meeting_id = any(of_meetings)
+    and not exists (select from testigo_terms_of(of_meetings) f where f.meeting_id = t.meeting_id and f.term = t.term);
+  insert into meeting_terms as t (organization_id, meeting_id, term, starts_at, created_at)
+    select m.organization_id, m.id, f.term, m.starts_at, m.created_at
+    from testigo_terms_of(of_meetings) f join meetings m on m.id = f.meeting_id
+    on conflict (meeting_id, term) do update set starts_at = excluded.starts_at, created_at = excluded.created_at
+    where t.starts_at <> excluded.starts_at or t.created_at <> excluded.created_at;
+end
+$$;
+
+create or replace function testigo_terms_of(of_meetings uuid[]) returns table (meeting_id uuid, term text)
+language sql stable set search_path = public, pg_temp as $$
+  select meeting_id, testigo_term('participant', email)
+  from participants where meeting_id = any(of_meetings) and removed_at is null
+  union
+  select meeting_id, testigo_term('recording', status) from recordings where meeting_id = any(of_meetings)
+  union
+  select m.id, testigo_field_term(field.name, item.value #>> '{}')
+  from meetings m
+    cross join jsonb_each(m.custom_fields) as field(name, value)
+    cross join lateral (
+      select field.value where jsonb_typeof(field.value) in ('string', 'number', 'boolean')
+      union all
+      select element from jsonb_array_elements(
+        case jsonb_typeof(field.value) when 'array' then field.value else '[]' end
+      ) element where jsonb_typeof(element) in ('string', 'number', 'boolean')
+    ) as item(value)
+  where m.id = any(of_meetings)
+$$;
+
+-- At the commit, when all of a transaction's changes are made and nothing is locked any more afterwards.
+create or replace function testigo_keep_search() returns trigger
+language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  of_meeting uuid;
+begin
+  if tg_table_name = 'meetings' then of_meeting := new.id;
+  elsif tg_op = 'DELETE' then of_meeting := old.meeting_id;
+  else of_meeting := new.meeting_id;
+  end if;
+  -- A meeting is followed by its people and its recording, and has been done then.
+  if current_setting('testigo.indexed_meeting', true) is distinct from of_meeting::text then
+    perform testigo_index_meetings(array[of_meeting]);
+    perform set_config('testigo.indexed_meeting', of_meeting::text, true);
+  end if;
+  return null;
+end
+$$;
+
+do $$
+begin
+  if not exists (select from pg_trigger where tgname = 'testigo_keep_search' and tgrelid = 'meetings'::regclass) then
+    create constraint trigger testigo_keep_search
+      after insert or update of topic, description, external_id, custom_fields, starts_at, created_at on meetings
+      deferrable initially deferred for each row execute function testigo_keep_search();
+  end if;
+  if not exists (select from pg_trigger where tgname = 'testigo_keep_search' and tgrelid = 'participants'::regclass) then
+    create constraint trigger testigo_keep_search
+      after insert or delete or update of email, removed_at on participants
+      deferrable initially deferred for each row execute function testigo_keep_search();
+  end if;
+  if not exists (select from pg_trigger where tgname = 'testigo_keep_search' and tgrelid = 'recordings'::regclass) then
+    create constraint trigger testigo_keep_search
+      after insert or update of status on recordings
+      deferrable initially deferred for each row execute function testigo_keep_search();
+  end if;
+end
+$$;
+
+-- Meetings that were there before all this.
+do $$
+declare
+  found uuid[];
+  last uuid := '00000000-0000-0000-0000-000000000000';
+begin
+  if exists (select from meeting_words) then return; end if;
+  loop
+    found := array(select id from meetings where id > last order by id limit 5000);
+    exit when cardinality(found) = 0;
+    perform testigo_index_meetings(found);
+    last := found[cardinality(found)];
+  end loop;
+end
+$$;
+
+revoke all on function testigo_index_meetings(uuid[]), testigo_keep_search(), testigo_find_words(text[], integer) from public;
+grant execute on function testigo_find_words(text[], integer) to testigo_tenant, testigo_external;
