@@ -4,6 +4,7 @@ import { PROBLEMS, type ProblemCode } from './problem.ts'
 import { problemSchema } from './views.schema.ts'
 
 const ALWAYS: ProblemCode[] = [
+  'bad_request',
   'missing_api_key',
   'wrong_api_key',
   'wrong_access_token',
@@ -13,7 +14,7 @@ const ALWAYS: ProblemCode[] = [
   'temporarily_unavailable',
   'internal_error',
 ]
-const ALWAYS_FOR_EVERYBODY: ProblemCode[] = ['temporarily_unavailable', 'internal_error']
+const ALWAYS_FOR_EVERYBODY: ProblemCode[] = ['bad_request', 'temporarily_unavailable', 'internal_error']
 
 /** Refusals of whatever takes a body. */
 export const OF_ANY_BODY: ProblemCode[] = [
@@ -48,8 +49,13 @@ function answersOf(codes: ProblemCode[]): ZodOpenApiResponsesObject {
       `${status}`,
       {
         description: codes.map(code => `\`${code}\`: ${PROBLEMS[code][1]}`).join('. '),
-        content: { 'application/problem+json': { schema: problemSchema } },
+        content: { 'application/problem+json': { schema: problemSchema, examples: examplesOf(codes) } },
       },
     ]),
   )
+}
+
+// One for each reason: what stands there is all that an answer's code may be.
+function examplesOf(codes: ProblemCode[]) {
+  return Object.fromEntries(codes.map(code => [code, { $ref: `#/components/examples/${code}` as const }]))
 }

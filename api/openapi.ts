@@ -10,7 +10,11 @@ import {
   scopeQuerySchema,
 } from './meetings.schema.ts'
 import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
-import { withPermissions } from './openapi-permissions.ts'
+import type { OpenApiDocument } from './openapi-document.ts'
+import { withExamples } from './openapi-examples.ts'
+import { withHeaders } from './openapi-headers.ts'
+import { SECURITY_SCHEMES, withPermissions } from './openapi-permissions.ts'
+import { withTags } from './openapi-tags.ts'
 import { organizationPaths } from './organization/openapi.ts'
 import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
@@ -45,8 +49,10 @@ const OF_GOOGLE: ProblemCode[] = ['google_refused', 'google_unavailable']
 const path = z.object({ id: z.uuid().meta({ description: "The meeting's id" }) })
 
 /** The OpenAPI 3.1 document, made from the very schemas that read requests and write answers. */
-export function openApiDocument() {
-  return withPermissions(describeApi())
+export function openApiDocument(): OpenApiDocument {
+  // Through JSON, so that no part of it is one that the schemas hold too.
+  const described = JSON.parse(JSON.stringify(describeApi())) as OpenApiDocument
+  return withExamples(withHeaders(withTags(withPermissions(described))))
 }
 
 function describeApi() {
@@ -62,20 +68,7 @@ function describeApi() {
     servers: [{ url: '/' }],
     security: [{ apiKey: [] }, { accessToken: [] }],
     components: {
-      securitySchemes: {
-        apiKey: {
-          type: 'http',
-          scheme: 'bearer',
-          description: 'An API key, tk_…, made with POST /v1/keys or "npm run keys -- create"',
-        },
-        accessToken: {
-          type: 'http',
-          scheme: 'bearer',
-          bearerFormat: 'JWT',
-          description:
-            'An access token: of POST /v1/oauth/token for a key, of POST /v1/auth/sign-in or /v1/auth/google for a person',
-        },
-      },
+      securitySchemes: SECURITY_SCHEMES,
     },
     paths: {
       '/v1/meetings': {
@@ -90,7 +83,7 @@ function describeApi() {
               ...json('The meeting, with its link', meetingViewSchema),
               headers: z.object({ Location: z.string() }),
             },
-            ...refusals(...OF_BODY, 'external_id_taken', ...OF_GOOGLE),
+            ...refusals(...OF_BODY, 'no_second_bot', 'external_id_taken', ...OF_GOOGLE),
           },
         },
         get: {
@@ -123,6 +116,7 @@ function describeApi() {
               ...OF_BODY,
               'invalid_query',
               'not_in_series',
+              'meeting_not_yours',
               'meeting_not_found',
               'meeting_closed',
               'meeting_in_progress',
@@ -139,6 +133,7 @@ function describeApi() {
             ...refusals(
               'invalid_query',
               'not_in_series',
+              'meeting_not_yours',
               'meeting_not_found',
               'meeting_closed',
               'meeting_in_progress',

@@ -39,7 +39,7 @@ export function tokenPaths(): ZodOpenApiPathsObject {
         summary: 'Get an access token for an API key (OAuth 2.0 client credentials)',
         description:
           'The client sends its id and secret by Basic authentication or in the form. The token works for ten minutes, and not longer than its key; its public keys are at /.well-known/jwks.json.',
-        security: [],
+        security: [{ clientBasic: [] }, {}],
         requestBody: { required: true, content: { 'application/x-www-form-urlencoded': { schema: form } } },
         responses: {
           ...publicRefusals('too_many_requests'),
