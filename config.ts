@@ -78,7 +78,8 @@ const SETTINGS = {
   },
   TESTIGO_SIGN_IN_RATE_LIMIT: {
     schema: z.coerce.number().int().min(0).max(100_000).default(30),
-    about: 'Signings in and token requests a minute of one address, for each API process; 0: no limit',
+    about:
+      'Signings in and token requests a minute of one address, and as often keys that are refused, for each API process; 0: no limit',
   },
 
   TESTIGO_GOOGLE_KEY_FILE: {
@@ -164,8 +165,7 @@ const SETTINGS = {
   },
   TESTIGO_CAPTURE_ORGANIZATION: {
     schema: text.optional(),
-    about:
-      "Organisation that gets these meetings; without it, the one with the calendar's Google domain",
+    about: "Organisation that gets these meetings; without it, the one with the calendar's Google domain",
     example: 'Clínica',
   },
   TESTIGO_PUBSUB_TOPIC: {

@@ -6,7 +6,8 @@ import { findSessionUser } from '../db/sessions.ts'
 import { type Caller, scopesInForce } from './caller.ts'
 import { type OperationId, operationAt, permissionOf, reachOf, scopesOf } from './permissions.ts'
 import { Problem } from './problem.ts'
-import type { AccessTokens } from './tokens/access-tokens.ts'
+import type { Refusals } from './refused-credentials.ts'
+import type { AccessTokens, TokenFor } from './tokens/access-tokens.ts'
 
 const CHALLENGE = { headers: { 'WWW-Authenticate': 'Bearer realm="testigo"' } }
 const BAD_TOKEN = { headers: { 'WWW-Authenticate': 'Bearer realm="testigo", error="invalid_token"' } }
@@ -32,6 +33,7 @@ interface AuthenticateDeps {
   database: Database
   tokens: AccessTokens
   clock: Clock
+  refusals: Refusals
 }
 
 /** Lets nobody through who does not say who they are, where that matters; puts the {@link Caller} into `response.locals`. */
@@ -46,28 +48,59 @@ export function authenticate(deps: AuthenticateDeps): RequestHandler {
         CHALLENGE,
       )
     response.locals.caller = JWT_SHAPE.test(credential)
-      ? await callerByToken(deps, credential)
-      : await callerByKey(deps, credential)
+      ? await callerByToken(deps, credential, request.ip)
+      : await callerByKey(deps, credential, request.ip)
     next()
   }
 }
 
-async function callerByKey({ database, clock }: AuthenticateDeps, credential: string): Promise<Caller> {
+async function callerByKey(
+  { database, clock, refusals }: AuthenticateDeps,
+  credential: string,
+  address: string | undefined,
+): Promise<Caller> {
+  await refusals.throwIfTooMany(address, credential)
   const key = await findKey(database, credential, new Date(clock.now()))
-  if (!key)
+  if (!key) {
+    await refusals.count(address, credential)
     throw new Problem(
       'wrong_api_key',
       'This API key is unknown, expired or revoked. An administrator makes one with POST /v1/keys.',
       BAD_TOKEN,
     )
+  }
+  refusals.remember(credential)
   return { ...ofKey(key), scopes: scopesInForce(key), actor: `api_key:${key.prefix}`, kind: 'api_key' }
 }
 
 /** A token is as good as what it was given for is now: a key revoked or a session ended ends it too. */
-async function callerByToken({ database, tokens, clock }: AuthenticateDeps, token: string): Promise<Caller> {
-  const given = await tokens.verify(token)
+async function callerByToken(
+  deps: AuthenticateDeps,
+  token: string,
+  address: string | undefined,
+): Promise<Caller> {
+  const { refusals } = deps
+  const given = await deps.tokens.verify(token)
+  if (given === undefined) {
+    await refusals.throwIfTooMany(address, token)
+    await refusals.count(address, token)
+  }
+  // One of ours that is over is no guess: whoever has it gets a new one and must be told to.
+  const caller = given === undefined || given === 'over' ? undefined : await callerNow(deps, given)
+  if (caller) return caller
+  throw new Problem(
+    'wrong_access_token',
+    'This access token is not ours, is over, or was given for a key or a session that is. Get a new one.',
+    BAD_TOKEN,
+  )
+}
+
+async function callerNow(
+  { database, clock }: AuthenticateDeps,
+  given: TokenFor,
+): Promise<Caller | undefined> {
   const now = new Date(clock.now())
-  if (given?.kind === 'client') {
+  if (given.kind === 'client') {
     const key = await findKeyById(database, given.keyId, now)
     if (key) {
       const allowed = scopesInForce(key)
@@ -75,19 +108,17 @@ async function callerByToken({ database, tokens, clock }: AuthenticateDeps, toke
       return { ...ofKey(key), scopes, actor: `client:${key.prefix}`, kind: 'client' }
     }
   }
-  if (given?.kind === 'user') {
+  if (given.kind === 'user') {
     const user = await findSessionUser(database, given.sessionId, now)
     if (user?.id === given.userId) {
       const { organizationId, role, email, id } = user
       const who = `user:${id}`
-      return { organizationId, role, email, scopes: scopesOf(role), actor: who, principal: who, kind: 'user' }
+      const { sessionId } = given
+      const person = { organizationId, role, email, scopes: scopesOf(role), sessionId }
+      return { ...person, actor: who, principal: who, kind: 'user' }
     }
   }
-  throw new Problem(
-    'wrong_access_token',
-    'This access token is not ours, is over, or was given for a key or a session that is. Get a new one.',
-    BAD_TOKEN,
-  )
+  return undefined
 }
 
 function ofKey({ organizationId, role, keyId }: KeyInForce) {

@@ -1,4 +1,5 @@
 import type { Transaction } from '../db/connect.ts'
+import type { ClaimedRequest } from '../db/idempotency.ts'
 import type { Role, Scope } from '../db/roles.ts'
 import { asOrganization, type TenantDatabase } from '../db/tenant.ts'
 import { scopesOf } from './permissions.ts'
@@ -17,6 +18,12 @@ export interface Caller {
   /** Of a person, lower-cased. */
   email: string | null
   kind: 'api_key' | 'client' | 'user'
+  /** Of a person: the signing in that the access token was given for. */
+  sessionId?: string
+  /** Its request has an `Idempotency-Key`. */
+  repeatable?: ClaimedRequest
+  /** The transaction that all of its request runs in, where there is one. */
+  within?: Transaction
 }
 
 /** What may be used of what a role may do. @param scopes null: all */
@@ -42,8 +49,9 @@ export function callerOf(response: { locals: Record<string, unknown> }): Caller 
 /** Runs `work` in a transaction that sees what the caller may see, and nothing else (see {@link asOrganization}). */
 export function asCaller<T>(
   db: TenantDatabase,
-  { organizationId, role, principal, email }: Caller,
+  { organizationId, role, principal, email, within }: Caller,
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
+  if (within) return within.transaction(work)
   return asOrganization(db, organizationId, work, role === 'external' ? { principal, email } : undefined)
 }

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
-import { openTestApi, type TestApi } from './test-api.ts'
+import { openTestApi, signInUser, type TestApi } from './test-api.ts'
 
 let google: GoogleSandbox
 let api: TestApi
@@ -77,6 +77,45 @@ describe('an address', () => {
     for (let tries = 1; tries <= 3; tries++) await from(`2001:db8:1:2::${tries}`)
     expect((await from('2001:db8:1:2:ffff::9')).status).toBe(429)
     expect((await from('2001:db8:9:2::1')).status).toBe(401)
+  })
+})
+
+describe('an address that comes with bad keys', () => {
+  const me = (key: string, address: string) =>
+    api.call('GET', '/v1/me', { key, headers: { 'x-forwarded-for': address } })
+  const invented = () => `tk_00000000_${crypto.randomUUID().replaceAll('-', '')}AAAAAAAAAAA`
+  const forged = () => `${btoa('{}')}.${btoa('{}')}.${crypto.randomUUID()}`
+
+  test.each([
+    ['keys', invented],
+    ['tokens', forged],
+  ])('is told to wait after a few %s, others are not', async (what, guess) => {
+    const address = what === 'keys' ? '198.51.100.1' : '198.51.100.2'
+    const codes = []
+    for (let tries = 1; tries <= 4; tries++) codes.push((await me(guess(), address)).status)
+    expect(codes).toEqual([401, 401, 401, 429])
+    const refused = await me(guess(), address)
+    expect(refused.body.code).toBe('too_many_requests')
+    expect(Number(refused.headers.get('retry-after'))).toBeGreaterThanOrEqual(1)
+    expect((await me(guess(), '198.51.100.99')).status).toBe(401)
+  })
+
+  test('does not shut out those who were good before, but a good key that is new there waits', async () => {
+    const [known, fresh] = [await api.keyOf('Clínica Andina'), await api.keyOf('Clínica Andina')]
+    const address = '198.51.100.3'
+    expect((await me(known, address)).status).toBe(200)
+    for (let tries = 1; tries <= 3; tries++) await me(invented(), address)
+    expect((await me(known, address)).status).toBe(200)
+    expect((await me(fresh, address)).status).toBe(429)
+    expect((await me(fresh, '198.51.100.98')).status).toBe(200)
+  })
+
+  test('is not told to wait for tokens of ours that are over', async () => {
+    const email = `${crypto.randomUUID()}@clinica.example`
+    const { id, accessToken } = await signInUser(api.url, api.key, { role: 'auditor', email })
+    await api.call('DELETE', `/v1/users/${id}/sessions`, { key: await api.keyOf('Clínica Andina') })
+    for (let tries = 1; tries <= 5; tries++)
+      expect((await me(accessToken, '198.51.100.4')).body.code).toBe('wrong_access_token')
   })
 })
 

@@ -9,6 +9,7 @@ import { allowOrigins } from './cors.ts'
 import { customFieldsRoutes } from './custom-fields/routes.ts'
 import { docsRoutes } from './docs.ts'
 import { healthRoutes } from './health.ts'
+import { answerOnce } from './idempotency/answer-once.ts'
 import { keysRoutes } from './keys/routes.ts'
 import { limitAddresses, limitCallers } from './limits.ts'
 import { meetingsRoutes, type RouteDeps } from './meetings.routes.ts'
@@ -18,6 +19,7 @@ import { googleRoutes } from './people/google-routes.ts'
 import type { GoogleSignIn } from './people/google-sign-in.ts'
 import { authRoutes, meRoutes, usersRoutes } from './people/routes.ts'
 import { Problem, problemDocument } from './problem.ts'
+import { openRefusals } from './refused-credentials.ts'
 import { recordRequests } from './request-record.ts'
 import { retentionRoutes } from './retention/routes.ts'
 import { seriesRoutes } from './series/routes.ts'
@@ -26,11 +28,14 @@ import type { AccessTokens } from './tokens/access-tokens.ts'
 import { jwksRoutes } from './tokens/jwks.ts'
 import { oauthRoutes } from './tokens/oauth.ts'
 import type { SigningKeys } from './tokens/signing-keys.ts'
+import { readIfMatch } from './versions/if-match.ts'
 import { webhooksRoutes } from './webhooks/routes.ts'
 import type { Vault } from './webhooks/vault.ts'
 
 // 200 people with names and addresses and full custom fields fit several times.
 const BODY_LIMIT_BYTES = 256 * 1024
+// A request may wait for the database before and after it waits for Google.
+const BEYOND_GOOGLE_MS = 10_000
 
 /** The HTTP application, not yet listening. */
 export function createServer(
@@ -55,6 +60,8 @@ export function createServer(
   const deps = { ...given, db: tenantDatabase(given.database) }
   const app = express()
   app.disable('x-powered-by')
+  // Only what has a version has a tag, and that is a strong one.
+  app.disable('etag')
   if (deps.trustedProxies.length > 0) app.set('trust proxy', [...deps.trustedProxies])
   app.set('query parser', 'simple')
   app.use(recordRequests(deps.log))
@@ -79,20 +86,22 @@ export function createServer(
       next()
     },
     findOperation,
-    authenticate(deps),
+    authenticate({ ...deps, refusals: openRefusals(deps.signInsPerMinute) }),
     limitCallers(deps.requestsPerMinute),
     authorize,
   )
   app.use(['/v1/auth', '/v1/oauth'], limitAddresses(deps.signInsPerMinute))
   app.use('/v1/oauth', oauthRoutes(deps))
   app.use('/v1', onlyJson, express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }))
+  const limitMs = deps.googleLimitMs + BEYOND_GOOGLE_MS
+  app.use('/v1', readIfMatch, answerOnce({ ...deps, limitMs, fail: answerProblem(deps.log) }))
   app.use('/v1/meetings', meetingsRoutes(deps))
   app.use('/v1/audit', auditRoutes(deps))
   app.use('/v1/organization', organizationRoutes(deps))
   app.use('/v1', retentionRoutes(deps))
   app.use('/v1/auth/google', googleRoutes(deps))
   app.use('/v1/auth', authRoutes(deps))
-  app.use('/v1/me', meRoutes())
+  app.use('/v1/me', meRoutes(deps))
   app.use('/v1/keys', keysRoutes(deps))
   app.use('/v1/users', usersRoutes(deps))
   app.use('/v1/series', seriesRoutes(deps))

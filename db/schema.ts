@@ -110,7 +110,13 @@ export const users = pgTable(
 )
 
 /** Why a session is over before its time. */
-export type SessionEnd = 'signed_out' | 'reused' | 'disabled' | 'password_set'
+export type SessionEnd =
+  | 'signed_out'
+  | 'reused'
+  | 'disabled'
+  | 'password_set'
+  | 'ended_by_user'
+  | 'ended_by_administrator'
 
 /** One signing in of one person: the family of the refresh tokens that follow one another. */
 export const sessions = pgTable(
@@ -433,6 +439,7 @@ export const meetings = pgTable(
       table.startsAt,
       table.id,
     ),
+    index('meetings_by_series').on(table.organizationId, table.seriesId, table.startsAt, table.id),
     uniqueIndex('meetings_of_series')
       .on(table.seriesId, table.originalStart)
       .where(sql`${table.status} <> 'cancelled'`),
@@ -464,12 +471,7 @@ export const meetingTerms = pgTable(
   table => [
     primaryKey({ columns: [table.meetingId, table.term] }),
     index('meeting_terms_by_start').on(table.organizationId, table.term, table.startsAt, table.meetingId),
-    index('meeting_terms_by_creation').on(
-      table.organizationId,
-      table.term,
-      table.createdAt,
-      table.meetingId,
-    ),
+    index('meeting_terms_by_creation').on(table.organizationId, table.term, table.createdAt, table.meetingId),
   ],
 )
 

@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { and, eq, gt, isNull, lt } from 'drizzle-orm'
+import { and, eq, gt, isNull, lt, ne } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import { refreshTokens, type SessionEnd, sessions, users } from './schema.ts'
 import type { UserRow } from './users.ts'
@@ -114,17 +114,26 @@ async function endSession(tx: Transaction, id: string, because: SessionEnd, now:
     .where(and(eq(sessions.id, id), isNull(sessions.revokedAt)))
 }
 
-/** Ends every session of a user. */
+/** Ends every session of a user. @param except one that goes on. @returns how many were ended */
 export async function endSessionsOf(
   db: Queryable,
   userId: string,
   because: SessionEnd,
   now: Date,
-): Promise<void> {
-  await db
+  except?: string,
+): Promise<number> {
+  const ended = await db
     .update(sessions)
     .set({ revokedAt: now, revokedBecause: because })
-    .where(and(eq(sessions.userId, userId), isNull(sessions.revokedAt)))
+    .where(
+      and(
+        eq(sessions.userId, userId),
+        isNull(sessions.revokedAt),
+        except === undefined ? undefined : ne(sessions.id, except),
+      ),
+    )
+    .returning({ id: sessions.id })
+  return ended.length
 }
 
 /** Whose session it is, while it goes on and the user may sign in. */

@@ -14,9 +14,13 @@ const hashOf = (email: string) => createHash('sha256').update(email).digest('hex
 /**
  * Counts a try to sign in with an address before its password is looked at, so that many at once are no way around the
  * lock; {@link forgetFailures} takes it back when the password is right.
- * @returns until when the address is locked, where it is
+ * @returns until when the address is locked, where it is; and whether this is the first try that the lock turns away
  */
-export async function countTry(db: Queryable, email: string, now: Date): Promise<Date | undefined> {
+export async function countTry(
+  db: Queryable,
+  email: string,
+  now: Date,
+): Promise<{ lockedUntil?: Date; locks: boolean }> {
   const at = sql`${now.toISOString()}::timestamptz`
   const forgotten = new Date(now.getTime() - FORGOTTEN_AFTER_MS)
   await db.delete(signInFailures).where(lt(signInFailures.lastAt, forgotten))
@@ -36,8 +40,8 @@ export async function countTry(db: Queryable, email: string, now: Date): Promise
     })
     .returning()
   // The try that brings the lock is the last one that is looked at.
-  if (!row?.lockedUntil || row.failures <= MOST_FAILURES) return undefined
-  return row.lockedUntil
+  if (!row?.lockedUntil || row.failures <= MOST_FAILURES) return { locks: false }
+  return { lockedUntil: row.lockedUntil, locks: row.failures === MOST_FAILURES + 1 }
 }
 
 /** Forgets the failed tries with an address. */

@@ -3,7 +3,7 @@ import { createRemoteJWKSet, errors, jwtVerify } from 'jose'
 import { z } from 'zod'
 import type { Clock } from '../../clock.ts'
 import { noteAudit } from '../../db/audit-notes.ts'
-import type { Database } from '../../db/connect.ts'
+import type { Database, Transaction } from '../../db/connect.ts'
 import { findByGoogleDomain } from '../../db/organizations.ts'
 import { changeUser, findUserBySubject, findUsersByEmail, insertUser, type UserRow } from '../../db/users.ts'
 import { Problem } from '../problem.ts'
@@ -219,22 +219,30 @@ async function keepUser(
     if (byEmail) {
       // The address was somebody else's Google account before.
       if (byEmail.googleSubject !== null) return undefined
-      return changeUser(tx, byEmail.id, { googleSubject: sub, updatedAt: now })
+      const linked = await changeUser(tx, byEmail.id, { googleSubject: sub, updatedAt: now })
+      await noteOf(tx, linked, 'user.google_linked', {})
+      return linked
     }
     const made = await insertUser(tx, {
       ...{ organizationId, email, name: name ?? null, role: 'external' as const, googleSubject: sub },
     })
-    if (made)
-      await noteAudit(tx, {
-        ...{ organizationId, actor: `user:${made.id}`, action: 'user.created', subject: `user:${made.id}` },
-        detail: { role: made.role, way: 'google' },
-      })
+    if (made) await noteOf(tx, made, 'user.created', { role: made.role, way: 'google' })
     return made
   })
   if (!user)
     throw refused('This address belongs to another Google account. An administrator has to look at it.')
   if (user.disabledAt) throw refused('This user is disabled. Ask an administrator.')
   return user
+}
+
+function noteOf(
+  tx: Transaction,
+  { organizationId, id }: UserRow,
+  action: string,
+  detail: Record<string, unknown>,
+): Promise<void> {
+  const who = `user:${id}`
+  return noteAudit(tx, { organizationId, actor: who, action, subject: who, detail })
 }
 
 function refused(detail: string, cause?: unknown): Problem {

@@ -2,7 +2,14 @@ import { z } from 'zod'
 import type { ZodOpenApiPathsObject } from 'zod-openapi'
 import { pageQuerySchema } from '../keys/schema.ts'
 import { json, OF_ANY_BODY, publicRefusals, refusals } from '../openapi-answers.ts'
-import { newPasswordSchema, newUserSchema, refreshSchema, signInSchema, userChangeSchema } from './schema.ts'
+import {
+  newPasswordSchema,
+  newUserSchema,
+  ownPasswordSchema,
+  refreshSchema,
+  signInSchema,
+  userChangeSchema,
+} from './schema.ts'
 import { meSchema, passwordLinkSchema, signedInSchema, userListSchema, userViewSchema } from './views.ts'
 
 const path = z.object({ id: z.uuid().meta({ description: "The user's id" }) })
@@ -116,6 +123,26 @@ export function peoplePaths(): ZodOpenApiPathsObject {
         responses: { 200: json('The caller', meSchema), ...refusals() },
       },
     },
+    '/v1/me/password': {
+      post: {
+        operationId: 'changeOwnPassword',
+        summary: 'Change the own password; ends all other sessions of the person',
+        description:
+          'For people who signed in. Tries with a wrong current password count like failed signings in: after 10 in a row the address is locked for 15 minutes.',
+        requestBody: body(ownPasswordSchema),
+        responses: {
+          204: { description: 'Changed' },
+          ...refusals(...OF_ANY_BODY, 'people_only', 'no_password', 'wrong_password', 'sign_in_locked'),
+        },
+      },
+    },
+    '/v1/me/sessions': {
+      delete: {
+        operationId: 'endOwnSessions',
+        summary: 'Sign out everywhere, here too: all sessions of the person end at once',
+        responses: { 204: { description: 'Ended' }, ...refusals('people_only') },
+      },
+    },
     '/v1/users': {
       post: {
         operationId: 'createUser',
@@ -148,6 +175,17 @@ export function peoplePaths(): ZodOpenApiPathsObject {
         responses: {
           200: json('The user as it is now', userViewSchema),
           ...refusals(...OF_ANY_BODY, 'user_not_found', 'not_yourself', 'beyond_own_scopes'),
+        },
+      },
+    },
+    '/v1/users/{id}/sessions': {
+      delete: {
+        operationId: 'endUserSessions',
+        summary: 'Sign a user out everywhere, at once; they may sign in again',
+        requestParams: { path },
+        responses: {
+          204: { description: 'Ended' },
+          ...refusals('user_not_found', 'beyond_own_scopes'),
         },
       },
     },

@@ -5,9 +5,25 @@ import { asCaller, callerOf } from '../caller.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
 import { pageQuerySchema } from '../keys/schema.ts'
 import { readBody, readQuery } from '../read-input.ts'
-import { newPasswordSchema, newUserSchema, refreshSchema, signInSchema, userChangeSchema } from './schema.ts'
+import { changeOwnPassword, endOwnSessions } from './own-account.ts'
+import {
+  newPasswordSchema,
+  newUserSchema,
+  ownPasswordSchema,
+  refreshSchema,
+  signInSchema,
+  userChangeSchema,
+} from './schema.ts'
 import { refresh, type SignInDeps, setPassword, signIn, signOut } from './sign-in.ts'
-import { createUser, linkForPassword, noSuchUser, showUser, type UsersDeps, updateUser } from './users.ts'
+import {
+  createUser,
+  endSessionsOfUser,
+  linkForPassword,
+  noSuchUser,
+  showUser,
+  type UsersDeps,
+  updateUser,
+} from './users.ts'
 import { meView, userView } from './views.ts'
 
 /** `/v1/auth`: signing in, and what keeps people signed in. For everybody. */
@@ -31,11 +47,20 @@ export function authRoutes(deps: SignInDeps): Router {
   return router
 }
 
-/** `/v1/me`, behind the key check. */
-export function meRoutes(): Router {
+/** `/v1/me` and all below it, behind the key check and the JSON parser. */
+export function meRoutes(deps: SignInDeps): Router {
   const router = Router({ strict: false })
   router.get('/', (_request, response) => {
     response.json(meView(callerOf(response)))
+  })
+  router.post('/password', async (request, response) => {
+    const body = readBody(ownPasswordSchema, request.body)
+    await changeOwnPassword(deps, callerOf(response), body)
+    response.status(204).end()
+  })
+  router.delete('/sessions', async (_request, response) => {
+    await endOwnSessions(deps, callerOf(response))
+    response.status(204).end()
   })
   return router
 }
@@ -76,6 +101,11 @@ export function usersRoutes(deps: UsersDeps): Router {
       await showUser(deps, caller, id)
       response.json(await updateUser(deps, caller, id, readBody(userChangeSchema, request.body)))
     })
+
+  router.delete('/:id/sessions', async (request, response) => {
+    await endSessionsOfUser(deps, callerOf(response), userIdOf(request))
+    response.status(204).end()
+  })
 
   router.post('/:id/password-link', async (request, response) => {
     response.status(201).json(await linkForPassword(deps, callerOf(response), userIdOf(request)))

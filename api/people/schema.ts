@@ -52,20 +52,34 @@ export const refreshSchema = z
   .strictObject({ refreshToken: secretText })
   .meta({ id: 'Refresh', example: { refreshToken: 'tr_…' } })
 
+const newPassword = z
+  .string()
+  .min(SHORTEST_PASSWORD, `must be at least ${SHORTEST_PASSWORD} characters long`)
+  .max(LONGEST_PASSWORD)
+  .refine(hasPlainText, { error: 'must not contain NUL or half characters' })
+  .refine(password => new Set(password).size >= 5, {
+    error: 'must not be a few characters over and over',
+  })
+
 export const newPasswordSchema = z
   .strictObject({
     token: secretText.meta({ description: 'Of the one-time link an administrator made' }),
-    password: z
-      .string()
-      .min(SHORTEST_PASSWORD, `must be at least ${SHORTEST_PASSWORD} characters long`)
-      .max(LONGEST_PASSWORD)
-      .refine(hasPlainText, { error: 'must not contain NUL or half characters' })
-      .refine(password => new Set(password).size >= 5, {
-        error: 'must not be a few characters over and over',
-      }),
+    password: newPassword,
   })
   .meta({ id: 'NewPassword', example: { token: 'tp_…', password: 'cuatro palabras sin sentido' } })
 
+export const ownPasswordSchema = z
+  .strictObject({ currentPassword: secretText, newPassword })
+  .refine(({ currentPassword, newPassword }) => newPassword !== currentPassword, {
+    path: ['newPassword'],
+    error: 'must be another one than before',
+  })
+  .meta({
+    id: 'OwnPassword',
+    example: { currentPassword: '…', newPassword: 'cuatro palabras sin sentido' },
+  })
+
+export type OwnPasswordBody = z.output<typeof ownPasswordSchema>
 export type NewUserBody = z.output<typeof newUserSchema>
 export type UserChangeBody = z.output<typeof userChangeSchema>
 export type SignInBody = z.output<typeof signInSchema>

@@ -1,6 +1,6 @@
 import type { Clock } from '../../clock.ts'
 import { noteAudit } from '../../db/audit-notes.ts'
-import type { Database, Transaction } from '../../db/connect.ts'
+import type { Database, Queryable } from '../../db/connect.ts'
 import { takePasswordLink, voidLinks } from '../../db/password-links.ts'
 import {
   endSessionByToken,
@@ -36,11 +36,7 @@ export async function signIn(
 ): Promise<SignedIn> {
   const { database, clock } = deps
   const now = new Date(clock.now())
-  const lockedUntil = await countTry(database, email, now)
-  if (lockedUntil)
-    throw new Problem('sign_in_locked', 'There were too many failed tries with this address. Wait a while.', {
-      retryAfterSeconds: Math.max(1, Math.ceil((lockedUntil.getTime() - now.getTime()) / 1000)),
-    })
+  await refuseIfLocked(database, email, now)
   const matching = await whoHasPassword(await findUsersByEmail(database, email, organizationId), password)
   const [user, another] = matching
   if (!user) throw new Problem('wrong_credentials', 'Address or password is wrong, or the user is disabled.')
@@ -51,6 +47,22 @@ export async function signIn(
       `Say in which organisation: send organizationId, one of ${matching.map(one => one.organizationId).join(', ')}.`,
     )
   return enter(deps, user, 'password')
+}
+
+/** Counts a try at the password of an address, before it is looked at. @throws {Problem} `sign_in_locked` */
+export async function refuseIfLocked(database: Database, email: string, now: Date): Promise<void> {
+  const { lockedUntil, locks } = await countTry(database, email, now)
+  if (locks) await noteLock(database, email)
+  if (lockedUntil)
+    throw new Problem('sign_in_locked', 'There were too many failed tries with this address. Wait a while.', {
+      retryAfterSeconds: Math.max(1, Math.ceil((lockedUntil.getTime() - now.getTime()) / 1000)),
+    })
+}
+
+/** The first try that a lock turns away is told to every organisation that has a user with the address. */
+async function noteLock(database: Database, email: string): Promise<void> {
+  for (const { organizationId, id: userId } of await findUsersByEmail(database, email))
+    await note(database, { organizationId, userId }, 'user.sign_in_locked')
 }
 
 async function whoHasPassword(users: UserRow[], password: string): Promise<UserRow[]> {
@@ -145,7 +157,7 @@ async function give(
 }
 
 async function note(
-  tx: Transaction,
+  tx: Queryable,
   { organizationId, userId }: Pick<SessionRow, 'organizationId' | 'userId'>,
   action: string,
   detail: Record<string, unknown> = {},

@@ -82,6 +82,25 @@ export async function linkForPassword(
   })
 }
 
+/** Ends every session of a user at once. @throws {Problem} `user_not_found`, `beyond_own_scopes` */
+export async function endSessionsOfUser({ db, clock }: UsersDeps, caller: Caller, id: string): Promise<void> {
+  const now = new Date(clock.now())
+  await asCaller(db, caller, async tx => {
+    const row = await locked(tx, caller, id)
+    refuseMoreThanOwn(caller, scopesOf(row.role))
+    const sessions = await endSessionsOf(tx, id, 'ended_by_administrator', now)
+    const { organizationId, actor } = caller
+    const subject = `user:${id}`
+    await noteAudit(tx, {
+      organizationId,
+      actor,
+      action: 'user.sessions_ended',
+      subject,
+      detail: { sessions },
+    })
+  })
+}
+
 /** One user. @throws {Problem} `user_not_found` */
 export async function showUser({ db }: UsersDeps, caller: Caller, id: string): Promise<UserView> {
   return asCaller(db, caller, async tx => {

@@ -8,8 +8,8 @@ import type { SigningKeys } from './signing-keys.ts'
 /** Access tokens (RFC 9068): short-lived, and good only while what they were given for is still in force. */
 export interface AccessTokens {
   sign(token: TokenFor): Promise<{ token: string; expiresInSeconds: number }>
-  /** What a token says; undefined for one that is not ours, was changed, or is over. */
-  verify(token: string): Promise<TokenFor | undefined>
+  /** What a token says; `over` for one of ours whose time is up, undefined for one that is not ours or was changed. */
+  verify(token: string): Promise<TokenFor | 'over' | undefined>
 }
 
 /** What a token was given for. */
@@ -71,6 +71,8 @@ export function openAccessTokens(deps: { keys: SigningKeys; issuer: string; cloc
         )
         return read(payload)
       } catch (error) {
+        // Told only of a token whose signature holds.
+        if (error instanceof errors.JWTExpired) return 'over'
         if (error instanceof errors.JOSEError) return undefined
         throw error
       }
