@@ -1,26 +1,21 @@
 import { Router } from 'express'
 import { z } from 'zod'
-import { listAttempts, listMeetings, listPresences, showMeeting, showRecording } from '../db/meeting-view.ts'
+import { listAttempts, listPresences, showMeeting, showRecording } from '../db/meeting-view.ts'
 import { listInvited } from '../db/meetings.ts'
 import { asCaller, callerOf } from './caller.ts'
-import { readCursor, writeCursor } from './cursor.ts'
+import { updateMeeting } from './change-meeting.ts'
+import { noSuchMeeting, viewOf } from './find-meeting.ts'
+import { listPage } from './listing/list-meetings.ts'
 import {
-  listQuerySchema,
   meetingChangeSchema,
   newMeetingSchema,
   scopeQuerySchema,
 } from './meetings.schema.ts'
-import {
-  createMeeting,
-  type MeetingDeps,
-  noSuchMeeting,
-  updateMeeting,
-  viewOf,
-  withdrawMeeting,
-} from './meetings.ts'
+import { createMeeting, type MeetingDeps } from './meetings.ts'
 import { readBody, readQuery } from './read-input.ts'
 import { type RecordingLink, recordingLinks } from './recording-link.ts'
-import { listedMeeting, participantsView, recordingView } from './views.ts'
+import { participantsView, recordingView } from './views.ts'
+import { withdrawMeeting } from './withdraw-meeting.ts'
 
 export interface RouteDeps extends MeetingDeps {
   recordingLink: RecordingLink
@@ -35,24 +30,12 @@ export function meetingsRoutes(deps: RouteDeps): Router {
     .route('/')
     .get(async (request, response) => {
       const caller = callerOf(response)
-      const query = readQuery(listQuerySchema, request.query)
-      const { limit, cursor, status, ...filter } = query
-      const place = cursor === undefined ? undefined : readCursor(cursor)
-      const after = place && { startsAt: place.at, id: place.id }
-      const rows = await asCaller(db, caller, tx =>
-        listMeetings(tx, caller.organizationId, { ...filter, statuses: status, after }, limit + 1),
-      )
-      const items = rows.slice(0, limit)
-      const last = rows.length > limit ? items.at(-1) : undefined
-      response.json({
-        items: items.map(listedMeeting),
-        nextCursor: last ? writeCursor({ at: last.meeting.startsAt, id: last.meeting.id }) : null,
-      })
+      response.json(await listPage(db, caller, request.query))
     })
     .post(async (request, response) => {
       const body = readBody(newMeetingSchema, request.body)
       const meeting = await createMeeting(deps, callerOf(response), body)
-      response.status(201).location(`/v1/meetings/${meeting.id}`).json(meeting)
+      sendVersioned(response.status(201).location(`/v1/meetings/${meeting.id}`), meeting)
     })
 
   router
@@ -60,7 +43,8 @@ export function meetingsRoutes(deps: RouteDeps): Router {
     .get(async (request, response) => {
       const caller = callerOf(response)
       const id = meetingIdOf(request)
-      response.json(await asCaller(db, caller, tx => viewOf(tx, caller.organizationId, id)))
+      const meeting = await asCaller(db, caller, tx => viewOf(tx, caller.organizationId, id))
+      sendVersioned(response, meeting)
     })
     .patch(async (request, response) => {
       const id = meetingIdOf(request)
@@ -69,11 +53,12 @@ export function meetingsRoutes(deps: RouteDeps): Router {
       await asCaller(db, caller, tx => viewOf(tx, caller.organizationId, id))
       const { scope } = readQuery(scopeQuerySchema, request.query)
       const body = readBody(meetingChangeSchema, request.body)
-      response.json(await updateMeeting(deps, caller, id, body, scope))
+      sendVersioned(response, await updateMeeting(deps, caller, id, body, scope, ifMatchOf(response)))
     })
     .delete(async (request, response) => {
       const { scope } = readQuery(scopeQuerySchema, request.query)
-      await withdrawMeeting(deps, callerOf(response), meetingIdOf(request), scope)
+      const caller = callerOf(response)
+      await withdrawMeeting(deps, caller, meetingIdOf(request), scope, ifMatchOf(response))
       response.status(204).end()
     })
 

@@ -10,10 +10,12 @@ import { openMeetingLocks } from '../db/meeting-locks.ts'
 import { createGoogle } from '../google/google.ts'
 import type { Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
+import { startForgetting } from './idempotency/forget.ts'
 import { openPostOffice } from './mail/post-office.ts'
 import { startReminding } from './mail/remind.ts'
 import { startMailSender } from './mail/sender.ts'
 import { openGoogleSignIn } from './people/google-sign-in.ts'
+import { createGoogleMeet } from './providers/google-meet.ts'
 import { createProvisioning } from './provisioning.ts'
 import { createRecordingLink } from './recording-link.ts'
 import { createServer } from './server.ts'
@@ -63,12 +65,16 @@ export async function startApi(
     await openJobs(databaseUrl, error => log.error({ error }, 'the job queue complains')),
   )
   const store = opened.adopt(createStore(config.storage, log), open => open.close())
+  const provider = createGoogleMeet({
+    google: createGoogle(config.google, { log, clock }),
+    settings: config.google,
+  })
   const provisioning = createProvisioning({
     db: database.db,
     jobs,
     locks,
-    google: createGoogle(config.google, { log, clock }),
-    settings: { ...config.google, ...config.patience },
+    provider,
+    settings: config.patience,
     clock,
     log,
   })
@@ -89,6 +95,7 @@ export async function startApi(
     }),
     database: database.db,
     jobs,
+    provider,
     provisioning,
     clock,
     log,
@@ -114,6 +121,8 @@ export async function startApi(
     const sender = startMailSender({ db: database.db, postOffice: openPostOffice(mail), clock, log })
     opened.defer(() => sender.close(CLOSE_LIMIT_MS))
   } else log.warn({}, 'TESTIGO_SMTP_URL is not set: no mail is sent')
+  const forgetting = startForgetting({ db: database.db, clock, log })
+  opened.defer(() => forgetting.close(CLOSE_LIMIT_MS))
   const reminding = startReminding({ db: database.db, clock, log })
   opened.defer(() => reminding.close(CLOSE_LIMIT_MS))
   const server = createHttpServer(app)

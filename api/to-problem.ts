@@ -1,3 +1,5 @@
+import { RequestLost } from '../db/idempotency.ts'
+import { keyInUse } from './idempotency/answer-once.ts'
 import { Problem } from './problem.ts'
 
 /** What body-parser and Express put on the errors they make (http-errors). */
@@ -28,6 +30,7 @@ const DATABASE_RETRY_SECONDS = 5
 /** Reads any error as a {@link Problem}; what nobody foresaw becomes `internal_error` and tells the caller nothing. */
 export function toProblem(error: unknown): Problem {
   if (error instanceof Problem) return error
+  if (error instanceof RequestLost) return keyInUse()
   const { type, status, limit } = (error ?? {}) as HttpError
   const cause = { cause: error }
   if (type === 'entity.parse.failed')
