@@ -6,14 +6,12 @@ import { asCaller, callerOf } from './caller.ts'
 import { updateMeeting } from './change-meeting.ts'
 import { noSuchMeeting, viewOf } from './find-meeting.ts'
 import { listPage } from './listing/list-meetings.ts'
-import {
-  meetingChangeSchema,
-  newMeetingSchema,
-  scopeQuerySchema,
-} from './meetings.schema.ts'
+import { meetingChangeSchema, newMeetingSchema, scopeQuerySchema } from './meetings.schema.ts'
 import { createMeeting, type MeetingDeps } from './meetings.ts'
 import { readBody, readQuery } from './read-input.ts'
 import { type RecordingLink, recordingLinks } from './recording-link.ts'
+import { sendVersioned } from './versions/entity-tag.ts'
+import { ifMatchOf } from './versions/if-match.ts'
 import { participantsView, recordingView } from './views.ts'
 import { withdrawMeeting } from './withdraw-meeting.ts'
 

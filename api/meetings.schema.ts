@@ -1,22 +1,20 @@
 import { z } from 'zod'
 import { MOST_REMINDERS, REMINDER_CHANNELS, REMINDER_UNITS, reminderFaults } from '../calendar/reminders.ts'
-import { MEETING_STATUSES } from '../db/states.ts'
 import { hasPlainText, isPlainData } from './plain-data.ts'
 import type { ProblemCode } from './problem.ts'
 
 /** What callers send, and the limits of it. Unknown fields are refused: a misspelt one would be lost silently. */
 
 export const LONGEST_MEETING_HOURS = 24
-const MOST_PARTICIPANTS = 200
+export const MOST_PARTICIPANTS = 200
 const CUSTOM_FIELDS_BYTES = 16_384
-const MOST_ITEMS = 200
 
 // Google Calendar takes 8192 characters of description; the notice of recording needs some of them.
 const DESCRIPTION_LENGTH = 7500
 
 const refusedAs = (code: ProblemCode, error: string) => ({ params: { code }, error })
 
-const words = (most: number) =>
+export const words = (most: number) =>
   z
     .string()
     .trim()
@@ -49,7 +47,7 @@ const NEW_MEETING_EXAMPLE = {
   customFields: { sede: 'Bogotá' },
 }
 
-const email = z
+export const email = z
   .email('must be an e-mail address, such as ana@clinica.example')
   .max(254)
   .transform(address => address.toLowerCase())
@@ -65,7 +63,7 @@ const timeZone = z
   .transform(name => canonicalTimeZone(name) ?? name)
   .meta({ description: 'IANA name: how the calendar shows the times', example: 'America/Bogota' })
 
-const invited = z
+export const invited = z
   .strictObject({
     email,
     name: words(200).nullish().meta({ description: 'As Meet shows it, so that who came can be matched' }),
@@ -154,6 +152,10 @@ const recurrence = z
     example: ['RRULE:FREQ=WEEKLY;BYDAY=MO;COUNT=10', 'EXDATE:20261221T150000Z'],
   })
 
+const related = z
+  .strictObject({ type: words(100), id: words(200) })
+  .meta({ id: 'Related', description: 'The object of your system that the meeting is about' })
+
 export const newMeetingSchema = z
   .strictObject({
     topic: words(300),
@@ -161,15 +163,17 @@ export const newMeetingSchema = z
     start: dateTime,
     end: dateTime,
     timeZone: timeZone.default('UTC'),
+    organizer: email.optional().meta({
+      description:
+        'The host: the Workspace user in whose calendar the meeting is made, of those that your organisation may name. It does not change afterwards. Left out: the usual one',
+      example: 'agenda@clinica.example',
+    }),
     participants: participants.default([]),
     externalId: words(200).nullish().meta({
       description:
         'Your own id of the meeting, unique in your organisation. With it a request whose answer was lost can be repeated safely',
     }),
-    related: z
-      .strictObject({ type: words(100), id: words(200) })
-      .nullish()
-      .meta({ description: 'The object of your system that the meeting is about' }),
+    related: related.nullish(),
     customFields: customFields.nullish(),
     reminders: reminders.default([]),
     recurrence: recurrence.optional(),
@@ -192,7 +196,12 @@ export const meetingChangeSchema = z
     end: dateTime.optional(),
     timeZone: timeZone.optional(),
     participants: participants.optional().meta({ description: 'The whole new list' }),
+    related: related.nullable().optional(),
     customFields: customFields.nullable().optional(),
+    patience: patience
+      .nullable()
+      .optional()
+      .meta({ description: 'The whole new object; null: as the settings have it' }),
     reminders: reminders.optional().meta({ description: 'The whole new list' }),
     recurrence: recurrence.optional().meta({ description: 'Another rule, with the scope following or all' }),
   })
@@ -206,23 +215,6 @@ export const scopeQuerySchema = z.strictObject({
     description:
       'Of a meeting of a series: it alone, it and all that follow, or all of them that have not begun yet',
   }),
-})
-
-const statusList = z
-  .string()
-  .transform(list => list.split(','))
-  .pipe(z.array(z.enum(MEETING_STATUSES)))
-  .meta({ description: `One or more of ${MEETING_STATUSES.join(', ')}, with commas`, example: 'scheduled' })
-
-export const listQuerySchema = z.strictObject({
-  status: statusList.optional(),
-  from: dateTime.optional().meta({ description: 'Only meetings that start then or later' }),
-  to: dateTime.optional().meta({ description: 'Only meetings that start before' }),
-  externalId: words(200).optional(),
-  series: z.uuid().optional().meta({ description: 'Only meetings of this series' }),
-  participant: email.optional().meta({ description: 'Only meetings this address is invited to' }),
-  limit: z.coerce.number().int().min(1).max(MOST_ITEMS).default(50),
-  cursor: z.string().max(400).optional().meta({ description: '"nextCursor" of the page before' }),
 })
 
 export type NewMeetingBody = z.output<typeof newMeetingSchema>

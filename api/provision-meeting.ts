@@ -9,15 +9,15 @@ import {
 import type { Actor } from '../db/meetings.ts'
 import type { SeriesRow } from '../db/series.ts'
 import { isFinal } from '../db/states.ts'
-import { detailsOf, type ProvisionDeps, putOrPatch } from './put-event.ts'
+import { type ProvisionDeps, wishOf } from './provision-deps.ts'
 import { sendBot } from './send-bot.ts'
 import { provisionSeries } from './series/provision-series.ts'
 
 /**
- * Brings Google to what the meeting's row says, and the bot's job with it: event, Meet link, space, or cancellation.
+ * Brings the provider to what the meeting's row says, and the bot's job with it: event, link, or cancellation.
  * Repeatable at every step, so a crash or a lost answer costs nothing but the repeat: the event's id is ours, and what
- * was done is noted in one transaction with the job. Ends when Google has the newest revision.
- * @throws {GoogleFault} when Google refuses or stays silent; the row still says what is wanted
+ * was done is noted in one transaction with the job. Ends when the provider has the newest revision.
+ * @throws {ProviderFault} when the provider refuses or stays silent; the row still says what is wanted
  */
 export async function provisionMeeting(
   deps: ProvisionDeps,
@@ -32,7 +32,7 @@ export async function provisionMeeting(
       await provisionSeries(deps, wanted.series.id, run)
       continue
     }
-    const made = await tellGoogle(deps, wanted, run.signal)
+    const made = await tellProvider(deps, wanted, run.signal)
     upToDate = await deps.db.transaction(tx => noteDone(deps, tx, wanted, made, run.actor))
   }
 }
@@ -54,60 +54,43 @@ async function noteDone(
   return true
 }
 
-/** @returns what Google made, or undefined for a meeting that needs nothing there (any more) */
-async function tellGoogle(
+/** @returns what the provider made, or undefined for a meeting that needs nothing there (any more) */
+async function tellProvider(
   deps: ProvisionDeps,
   { meeting, invited, series }: MeetingToProvision,
   signal: AbortSignal,
 ): Promise<Provisioned | undefined> {
-  const { google, settings, clock, log } = deps
-  if (series) return tellOfInstance(deps, { meeting, invited, series }, signal)
+  const { provider, clock, log } = deps
+  if (series) return tellOfOccurrence(deps, { meeting, invited, series }, signal)
+  const { organizer: host, eventId, joinUrl, meetingCode } = meeting
   if (meeting.status === 'cancelled') {
-    await google.calendar.cancelEvent(meeting.eventId, signal)
+    await provider.cancel({ host, eventId }, signal)
     return undefined
   }
-  if (meeting.joinUrl === null && meeting.endsAt.getTime() <= clock.now()) {
-    log.error({ meetingId: meeting.id }, 'the meeting was over before Google could be told of it')
+  if (joinUrl === null && meeting.endsAt.getTime() <= clock.now()) {
+    log.error({ meetingId: meeting.id }, 'the meeting was over before its provider could be told of it')
     return undefined
   }
-  const details = { meetingId: meeting.id, ...detailsOf(deps, meeting, invited) }
-  const keep = (eventId: string) => keepEventId(deps.db, meeting.id, eventId)
-  const event = await putOrPatch(deps.google.calendar, meeting, details, keep, signal)
-  const { spaceName, ...space } = await google.spaces.configureSpace(
-    {
-      meetingCode: event.meetingCode,
-      organizer: meeting.organizer,
-      accessType: settings.accessType,
-      autoRecording: settings.autoRecording,
-    },
-    signal,
-  )
-  return { ...event, spaceName, space }
+  const place = { eventId, joinUrl, meetingCode, changed: meeting.revision > 1 }
+  const keep = (newId: string) => keepEventId(deps.db, meeting.id, newId)
+  return provider.put(wishOf(meeting, invited), place, keep, signal)
 }
 
-/** One meeting of a series that differs from it, or does not take place: an exception in the calendar. */
-async function tellOfInstance(
-  deps: ProvisionDeps,
+/** One meeting of a series that differs from it, or does not take place: an exception at the provider. */
+async function tellOfOccurrence(
+  { provider }: ProvisionDeps,
   { meeting, invited, series }: Pick<MeetingToProvision, 'meeting' | 'invited'> & { series: SeriesRow },
   signal: AbortSignal,
 ): Promise<Provisioned | undefined> {
-  const { calendar, events } = deps.google
-  const { joinUrl, meetingCode } = series
-  if (series.status === 'cancelled' || !meeting.originalStart || joinUrl === null || meetingCode === null)
+  const { joinUrl, meetingCode, spaceName, space } = series
+  const { originalStart, eventId } = meeting
+  if (series.status === 'cancelled' || !originalStart || joinUrl === null || meetingCode === null)
     return undefined
-  const of = { subject: series.organizer }
-  const instance = await events.findInstance(of, series.eventId, meeting.originalStart, signal)
+  const occurrence = { series: { host: series.organizer, eventId: series.eventId }, originalStart, eventId }
   if (meeting.status === 'cancelled') {
-    if (instance && instance.status !== 'cancelled') await calendar.cancelEvent(instance.eventId, signal)
+    await provider.cancelOccurrence(occurrence, signal)
     return undefined
   }
-  const eventId = instance?.eventId ?? meeting.eventId
-  await calendar.patchEvent(eventId, detailsOf(deps, meeting, invited), signal)
-  return {
-    eventId,
-    joinUrl,
-    meetingCode,
-    spaceName: series.spaceName,
-    space: series.space ?? { refusals: [] },
-  }
+  const put = await provider.putOccurrence(occurrence, wishOf(meeting, invited), signal)
+  return { ...put, joinUrl, meetingCode, spaceName, space: space ?? { refusals: [] } }
 }

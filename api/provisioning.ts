@@ -4,16 +4,16 @@ import type { MeetingLocks } from '../db/meeting-locks.ts'
 import { findForgotten } from '../db/meeting-provisioning.ts'
 import { type Actor, noteMeetingEvent } from '../db/meetings.ts'
 import { findForgottenSeries } from '../db/series-provisioning.ts'
-import { GoogleFault } from '../google/fault.ts'
+import { ProviderFault } from './providers/meeting-provider.ts'
+import type { ProvisionDeps } from './provision-deps.ts'
 import { provisionMeeting } from './provision-meeting.ts'
-import type { ProvisionDeps } from './put-event.ts'
 import { expandAllSeries } from './series/expand-series.ts'
 import { provisionSeries } from './series/provision-series.ts'
 
 /** How an attempt to tell Google at once went. What did not work goes on as a job; the row says what is wanted. */
 export type ProvisionOutcome =
   | { kind: 'done' }
-  | { kind: 'refused'; fault: GoogleFault }
+  | { kind: 'refused'; fault: ProviderFault }
   | { kind: 'unavailable'; retryAfterSeconds: number }
 
 export interface Provisioning {
@@ -43,7 +43,10 @@ const FORGOTTEN_AT_ONCE = 100
 const EXPAND_EVERY_MS = 3_600_000
 
 export function createProvisioning(
-  deps: ProvisionDeps & { jobs: Pick<OpenJobs, 'send' | 'withdraw' | 'work'>; locks: MeetingLocks },
+  deps: ProvisionDeps & {
+    jobs: Pick<OpenJobs, 'send' | 'sendMany' | 'withdraw' | 'work'>
+    locks: MeetingLocks
+  },
 ): Provisioning {
   const { db, jobs, locks, clock, log } = deps
   const closing = new AbortController()
@@ -96,7 +99,7 @@ export function createProvisioning(
   async function tellAtOnce(
     id: string,
     limitMs: number,
-    { tell, noteFault }: { tell(): Promise<void>; noteFault?(fault: GoogleFault): Promise<void> },
+    { tell, noteFault }: { tell(): Promise<void>; noteFault?(fault: ProviderFault): Promise<void> },
   ): Promise<ProvisionOutcome> {
     const work = owned(locks.alone(id, limitMs, tell))
     try {
@@ -110,7 +113,7 @@ export function createProvisioning(
         return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
       }
       if (closing.signal.aborted) return { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
-      if (!(error instanceof GoogleFault)) throw error
+      if (!(error instanceof ProviderFault)) throw error
       const { retryable, retryAfterSeconds } = error
       log.warn({ id, error }, 'Google was not told; the job goes on trying')
       await noteFault?.(error)

@@ -25,12 +25,31 @@ export interface Jobs {
   'read-conference': { recordingId: string; look?: number; seen?: string }
   /** Copies what Google itself recorded from Drive to the bucket, once its files exist. */
   'import-native': { recordingId: string; look?: number }
+  /** Reads what changed in a calendar and follows it. `because` says whether Google had told that something did. */
+  'sync-calendar': { calendar: string; because: 'push' | 'poll' }
+  /** Looks after the push channel of a calendar and the subscription to what happens in its owner's calls. */
+  'keep-calendar': { calendar: string }
+  /** Follows something that happened in a call, as Workspace Events told it. */
+  'follow-call': { event: CallEvent }
   /** Looks for meetings past their time with no outcome. Scheduled, no payload. */
   sweep: Record<string, never>
   /** Erases what is older than it is kept. Scheduled, no payload. */
   retention: Record<string, never>
 }
 export type JobName = keyof Jobs
+
+/** Names only; what they stand for is asked of Meet. */
+export interface CallEvent {
+  /** The same however often it is told. */
+  id: string
+  /** ISO 8601. */
+  happenedAt: string
+  /** `spaces/…` */
+  space: string
+  kind: 'conference_started' | 'conference_ended' | 'participant_joined' | 'participant_left'
+  /** Of the conference record, or of the participant session. */
+  name: string
+}
 
 const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
   // `exclusive`: one job queued or active for one key, so a repeat never makes a second one.
@@ -94,6 +113,18 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     heartbeatSeconds: 60,
     expireInSeconds: 12 * 3600,
   },
+  // Whoever fails at these two notes in the calendar's row when they are to be tried again.
+  'sync-calendar': { policy: 'stately', retryLimit: 0, heartbeatSeconds: 30, expireInSeconds: 900 },
+  'keep-calendar': { policy: 'stately', retryLimit: 0, heartbeatSeconds: 30, expireInSeconds: 300 },
+  // Meet's records may be a moment behind its events.
+  'follow-call': {
+    policy: 'exclusive',
+    retryLimit: 8,
+    retryDelay: 2,
+    retryBackoff: true,
+    retryDelayMax: 120,
+    expireInSeconds: 120,
+  },
   sweep: { policy: 'exclusive', retryLimit: 0, expireInSeconds: 120 },
   retention: {
     policy: 'exclusive',
@@ -114,6 +145,12 @@ export interface OpenJobs extends AsyncDisposable {
     name: Name,
     payload: Jobs[Name],
     options: { key: string; startAfter?: Date },
+  ): Promise<void>
+  /** The same for many jobs of one name, with one statement or two for all of them. No key may come twice. */
+  sendMany<Name extends JobName>(
+    tx: Transaction,
+    name: Name,
+    sendings: readonly { payload: Jobs[Name]; key: string; startAfter?: Date }[],
   ): Promise<void>
   /** Takes back a job that is not being worked on. */
   withdraw(tx: Transaction, name: JobName, key: string): Promise<void>
@@ -172,6 +209,28 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
         })
         if (moved.updated === 0)
           await boss.send(name, payload, { singletonKey: key, ...(startAfter ? { startAfter } : {}), db })
+      })
+    },
+    async sendMany(tx, name, sendings) {
+      if (sendings.length === 0) return
+      const db = fromDrizzle(tx, sql)
+      const wanted = sendings.map(({ payload, key, startAfter = new Date() }) => ({
+        data: payload,
+        singletonKey: key,
+        startAfter,
+      }))
+      await asQueue(tx, async () => {
+        // What the queue's own update of one job does to its time and payload.
+        const moved = await tx.execute<{ key: string }>(sql`
+          update pgboss.job set data = given.data, start_after = given."startAfter",
+            keep_until = given."startAfter" + (keep_until - start_after)
+          from jsonb_to_recordset(${JSON.stringify(wanted)}::text::jsonb)
+            as given (data jsonb, "singletonKey" text, "startAfter" timestamptz)
+          where name = ${name} and singleton_key = given."singletonKey" and state < 'active'
+          returning singleton_key as key`)
+        const known = new Set(moved.map(({ key }) => key))
+        const missing = wanted.filter(({ singletonKey }) => !known.has(singletonKey))
+        if (missing.length > 0) await boss.insert(name, missing, { db })
       })
     },
     async withdraw(tx, name, key) {

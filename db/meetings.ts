@@ -11,7 +11,7 @@ export type MeetingRow = typeof meetings.$inferSelect
 export type ParticipantRow = typeof participants.$inferSelect
 
 /** Somebody to invite. The address is lower-cased: it tells people of one meeting apart. */
-interface Invited {
+export interface Invited {
   email: string
   name: string | null
   role: 'host' | 'participant'
@@ -46,6 +46,9 @@ export type MeetingChange = Partial<
     | 'participants'
     | 'customFields'
     | 'reminders'
+    | 'relatedType'
+    | 'relatedId'
+    | 'patience'
   >
 >
 
@@ -62,6 +65,7 @@ export async function insertMeeting(
     id: string
     organizationId: string
     organizer: string
+    provider?: string
     eventId: string
     createdBy?: string
   },
@@ -126,7 +130,12 @@ export async function listInvited(db: Queryable, meetingId: string): Promise<Par
 }
 
 // Where callers know a field by another name.
-const API_NAMES: Record<string, string> = { startsAt: 'start', endsAt: 'end' }
+const API_NAMES: Record<string, string> = {
+  startsAt: 'start',
+  endsAt: 'end',
+  relatedType: 'related',
+  relatedId: 'related',
+}
 
 /** Applies a change to a meeting that {@link lockMeeting} holds, and counts its revision up. */
 export async function changeMeeting(
@@ -171,7 +180,7 @@ export async function changeMeeting(
   })
   // What changes before anybody was told of the meeting is part of its creation.
   if (meeting.joinUrl !== null) {
-    const names = Object.keys(change).map(field => API_NAMES[field] ?? field)
+    const names = [...new Set(Object.keys(change).map(field => API_NAMES[field] ?? field))]
     await announceMeeting(tx, 'meeting.updated', meeting, { at: by.now, changed: names })
   }
   return changed
@@ -218,6 +227,25 @@ export async function noteMeetingEvent(
   await tx
     .insert(meetingEvents)
     .values({ organizationId: meeting.organizationId, meetingId: meeting.id, actor, kind, detail })
+}
+
+/** Adds the same line to the logs of many meetings. */
+export async function noteMeetingEvents(
+  tx: Queryable,
+  noted: readonly { id: string; organizationId: string; revision: number }[],
+  actor: Actor,
+  kind: string,
+): Promise<void> {
+  if (noted.length === 0) return
+  await tx.insert(meetingEvents).values(
+    noted.map(({ id, organizationId, revision }) => ({
+      organizationId,
+      meetingId: id,
+      actor,
+      kind,
+      detail: { revision },
+    })),
+  )
 }
 
 /** What somebody did to a meeting, for the audit log. */

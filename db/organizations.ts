@@ -34,3 +34,20 @@ export async function findByGoogleDomain(
     .where(eq(organizations.googleDomain, domain))
   return found
 }
+
+/**
+ * Says in whose calendars, beside the installation's own, an organisation may have meetings made.
+ * @param hosts lower-cased addresses; meetings that are made already keep theirs
+ */
+export async function setHosts(
+  db: Queryable,
+  organization: string,
+  hosts: readonly string[],
+): Promise<'set' | 'no_organization'> {
+  const set = await db
+    .update(organizations)
+    .set({ hosts: [...new Set(hosts)] })
+    .where(eq(organizations.name, organization))
+    .returning({ id: organizations.id })
+  return set.length > 0 ? 'set' : 'no_organization'
+}

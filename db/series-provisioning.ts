@@ -1,10 +1,10 @@
 import { and, asc, eq, lt, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Provisioned } from './meeting-provisioning.ts'
-import { type Actor, type MeetingRow, noteMeetingEvent } from './meetings.ts'
+import { type Actor, type MeetingRow, noteMeetingEvents } from './meetings.ts'
 import { meetings, series } from './schema.ts'
 import type { SeriesRow } from './series.ts'
-import { announceMeeting } from './webhooks.ts'
+import { announceMeetings } from './webhooks.ts'
 
 /** A series as Google has to know it, read while no caller changes it. */
 export async function readSeriesToProvision(tx: Transaction, id: string): Promise<SeriesRow | undefined> {
@@ -64,12 +64,14 @@ async function linkMeetings(
     .update(meetings)
     .set({ joinUrl, meetingCode, spaceName, space, eventId: instanceId(eventId), updatedAt: by.now })
     .where(and(eq(meetings.seriesId, row.id), eq(meetings.status, 'scheduled')))
-  for (const meeting of before) {
-    if (meeting.joinUrl === joinUrl) continue
-    await noteMeetingEvent(tx, meeting, by.actor, 'meeting.provisioned', { revision: meeting.revision })
-    if (meeting.joinUrl === null) await announceMeeting(tx, 'meeting.created', meeting, { at: by.now })
-    else await announceMeeting(tx, 'meeting.updated', meeting, { at: by.now, changed: ['joinUrl'] })
-  }
+  const linked = before.filter(meeting => meeting.joinUrl !== joinUrl)
+  await noteMeetingEvents(tx, linked, by.actor, 'meeting.provisioned')
+  const [fresh, moved] = [
+    linked.filter(meeting => meeting.joinUrl === null),
+    linked.filter(meeting => meeting.joinUrl !== null),
+  ]
+  await announceMeetings(tx, 'meeting.created', fresh, { at: by.now })
+  await announceMeetings(tx, 'meeting.updated', moved, { at: by.now, changed: ['joinUrl'] })
 }
 
 /** As Google forms it: the event's id and the start that the rule gave (google-apis.md §1.5). */

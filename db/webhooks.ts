@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { and, eq, isNull, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
 import { type Coverage, meetings, presences, recordings, webhookEndpoints } from './schema.ts'
 import type { RecordingStatus } from './states.ts'
@@ -47,23 +47,41 @@ interface NewEvent {
  * nobody asked, nothing. One statement, so that it is whole outside a transaction too.
  * @returns the ids of the deliveries
  */
-export async function emitEvent(db: Queryable, event: NewEvent): Promise<string[]> {
-  const { organizationId, type, at, data, meetingId = null, recordingId = null, onceKey = null } = event
-  const id = `evt_${randomUUID().replaceAll('-', '')}`
-  const listens = event.onlyTo
-    ? sql`id = ${event.onlyTo}::uuid`
+export function emitEvent(db: Queryable, event: NewEvent): Promise<string[]> {
+  return emitEvents(db, event, [event])
+}
+
+/** The same for many events of one type, in their order. */
+async function emitEvents(
+  db: Queryable,
+  { organizationId, type, onlyTo }: Pick<NewEvent, 'organizationId' | 'type' | 'onlyTo'>,
+  events: readonly Omit<NewEvent, 'organizationId' | 'type' | 'onlyTo'>[],
+): Promise<string[]> {
+  const listens = onlyTo
+    ? sql`id = ${onlyTo}::uuid`
     : sql`(event_types is null or event_types @> to_jsonb(${type}::text))`
+  const given = events.map((event, place) => ({
+    place,
+    id: `evt_${randomUUID().replaceAll('-', '')}`,
+    at: event.at,
+    data: event.data,
+    meeting_id: event.meetingId ?? null,
+    recording_id: event.recordingId ?? null,
+    once_key: event.onceKey ?? null,
+  }))
   // The row's lock waits for one who is deleting the endpoint, whose deliveries could not be written.
   const written = await db.execute<{ id: string }>(sql`
     with listening as (
       select id from webhook_endpoints
       where organization_id = ${organizationId}::uuid and status = 'enabled' and ${listens}
       for key share
+    ), given as (
+      select * from jsonb_to_recordset(${JSON.stringify(given)}::text::jsonb) as given
+        (place int, id text, at timestamptz, data jsonb, meeting_id uuid, recording_id uuid, once_key text)
     ), event as (
       insert into webhook_events (id, organization_id, type, version, occurred_at, payload, meeting_id, recording_id, once_key)
-      select ${id}, ${organizationId}::uuid, ${type}, ${PAYLOAD_VERSION}::int, ${at.toISOString()}::timestamptz,
-        ${JSON.stringify(data)}::jsonb, ${meetingId}::uuid, ${recordingId}::uuid, ${onceKey}::text
-      where exists (select from listening)
+      select id, ${organizationId}::uuid, ${type}, ${PAYLOAD_VERSION}::int, at, data, meeting_id, recording_id, once_key
+      from given where exists (select from listening) order by place
       on conflict (once_key) do nothing
       returning id
     ), delivery as (
@@ -81,24 +99,42 @@ type MeetingEvent = Extract<WebhookEventType, `meeting.${string}`>
  * Tells of a meeting. `created` is told once, when its link is there.
  * @param facts.changed for `meeting.updated`: names of the API's fields that are different now
  */
-export async function announceMeeting(
+export function announceMeeting(
   db: Queryable,
   type: MeetingEvent,
   meeting: { id: string; organizationId: string },
   facts: { at: Date; changed?: string[] },
 ): Promise<void> {
-  const { id: meetingId, organizationId } = meeting
+  return announceMeetings(db, type, [meeting], facts)
+}
+
+/** The same for many meetings of one organisation. */
+export async function announceMeetings(
+  db: Queryable,
+  type: MeetingEvent,
+  told: readonly { id: string; organizationId: string }[],
+  facts: { at: Date; changed?: string[] },
+): Promise<void> {
+  const [first] = told
+  if (!first) return
+  const { organizationId } = first
   if (!(await somebodyListens(db, organizationId, type))) return
-  const about = await describe(db, meetingId)
-  const data = {
-    meeting: about.meeting,
-    ...(type === 'meeting.ended' ? { recording: about.recording } : {}),
-    ...(facts.changed ? { changed: facts.changed } : {}),
-  }
-  const onceKey = ['meeting.created', 'meeting.started'].includes(type)
-    ? { onceKey: `${type}:${meetingId}` }
-    : {}
-  await emitEvent(db, { organizationId, type, at: facts.at, data, meetingId, ...onceKey })
+  const isOnce = ['meeting.created', 'meeting.started'].includes(type)
+  const described = await describeAll(
+    db,
+    told.map(({ id }) => id),
+  )
+  const events = described.map(about => ({
+    at: facts.at,
+    data: {
+      meeting: about.meeting,
+      ...(type === 'meeting.ended' ? { recording: about.recording } : {}),
+      ...(facts.changed ? { changed: facts.changed } : {}),
+    },
+    meetingId: about.meeting.id,
+    ...(isOnce && { onceKey: `${type}:${about.meeting.id}` }),
+  }))
+  await emitEvents(db, { organizationId, type }, events)
 }
 
 const TOLD_STATUSES: Partial<Record<RecordingStatus, WebhookEventType>> = {
@@ -198,13 +234,29 @@ async function somebodyListens(
 
 /** A meeting and its recording as every payload shows them, read as the transaction has left them. */
 async function describe(db: Queryable, meetingId: string) {
-  const [row] = await db
+  const [described] = await describeAll(db, [meetingId])
+  if (!described) throw new Error(`meeting ${meetingId} is not there to be told of`)
+  return described
+}
+
+async function describeAll(db: Queryable, meetingIds: readonly string[]) {
+  const rows = await db
     .select({ meeting: meetings, recording: recordings })
     .from(meetings)
     .innerJoin(recordings, eq(recordings.meetingId, meetings.id))
-    .where(eq(meetings.id, meetingId))
-  if (!row) throw new Error(`meeting ${meetingId} is not there to be told of`)
-  const { meeting, recording } = row
+    .where(inArray(meetings.id, [...meetingIds]))
+    .orderBy(asc(meetings.startsAt), asc(meetings.id))
+  if (rows.length < meetingIds.length) throw new Error('a meeting that is to be told of is not there')
+  return rows.map(payloadOf)
+}
+
+function payloadOf({
+  meeting,
+  recording,
+}: {
+  meeting: typeof meetings.$inferSelect
+  recording: typeof recordings.$inferSelect
+}) {
   const { relatedType, relatedId } = meeting
   return {
     meeting: {

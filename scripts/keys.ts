@@ -1,11 +1,12 @@
-// npm run keys -- create | list | revoke | google-domain: the API keys of organisations, and who signs in with Google.
+// npm run keys -- create | list | revoke | google-domain | hosts: the API keys of organisations, who signs in with Google, and in
+// whose calendars meetings are made.
 import { parseArgs } from 'node:util'
 import { scopesOf } from '../api/permissions.ts'
 import { readConfig } from '../config.ts'
 import { createApiKey, type KeyWish, listApiKeys, revokeApiKey } from '../db/api-keys.ts'
 import { type Database, migrateDatabase, openDatabase } from '../db/connect.ts'
 import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
-import { setGoogleDomain } from '../db/organizations.ts'
+import { setGoogleDomain, setHosts } from '../db/organizations.ts'
 import { ROLES, SCOPES, type Scope } from '../db/roles.ts'
 
 const USAGE = `Use one of:
@@ -17,11 +18,14 @@ const USAGE = `Use one of:
   npm run keys -- list
   npm run keys -- revoke <prefix>               (the 8 characters after tk_)
   npm run keys -- google-domain --org "Clínica Andina" --domain clinica.example
-      (people of this Workspace domain sign in with Google; an empty domain: nobody does)`
+      (people of this Workspace domain sign in with Google; an empty domain: nobody does)
+  npm run keys -- hosts --org "Clínica Andina" --hosts comite@clinica.example,urgencias@clinica.example
+      (Workspace users in whose calendars its meetings may be made, beside TESTIGO_GOOGLE_ORGANIZER;
+      the whole new list)`
 
 const DAY_MS = 86_400_000
 const TEXT = { type: 'string' } as const
-const OPTIONS = { org: TEXT, name: TEXT, role: TEXT, scopes: TEXT, days: TEXT, domain: TEXT }
+const OPTIONS = { org: TEXT, name: TEXT, role: TEXT, scopes: TEXT, days: TEXT, domain: TEXT, hosts: TEXT }
 type Options = { [Name in keyof typeof OPTIONS]?: string }
 
 /** The command was typed in a way that means nothing; the usage says how. */
@@ -58,6 +62,16 @@ function readCommand(args: string[]): Command {
     if (domain !== '' && !/^[a-z0-9-]+(\.[a-z0-9-]+)+$/.test(domain))
       throw new BadUsage('--domain is a domain such as clinica.example.')
     return db => setDomain(db, org, domain)
+  }
+  if (command === 'hosts' && prefix === undefined && org && values.hosts !== undefined) {
+    const hosts = values.hosts
+      .toLowerCase()
+      .split(',')
+      .map(host => host.trim())
+      .filter(Boolean)
+    if (hosts.some(host => !/^[^\s@]+@[^\s@]+\.[^\s@]+$/.test(host)))
+      throw new BadUsage('--hosts are addresses with commas between them.')
+    return db => allowHosts(db, org, hosts)
   }
   throw new BadUsage(
     command === undefined ? 'Say what to do.' : `"${positionals.join(' ')}" is not a command.`,
@@ -134,6 +148,16 @@ async function setDomain(db: Database, organization: string, domain: string): Pr
     domain
       ? `People of ${domain} sign in with Google to ${organization}.\n`
       : `Nobody signs in with Google to ${organization}.\n`,
+  )
+}
+
+async function allowHosts(db: Database, organization: string, hosts: string[]): Promise<void> {
+  if ((await setHosts(db, organization, hosts)) === 'no_organization')
+    throw new BadUsage(`There is no organisation "${organization}".`)
+  process.stdout.write(
+    hosts.length > 0
+      ? `Meetings of ${organization} may be made in the calendars of ${hosts.join(', ')}.\n`
+      : `Meetings of ${organization} are made in the usual calendar only.\n`,
   )
 }
 

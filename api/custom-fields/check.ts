@@ -1,6 +1,7 @@
 import type { Queryable } from '../../db/connect.ts'
 import { readCustomFieldSchema } from '../../db/custom-fields.ts'
 import type { FieldFault } from '../problem.ts'
+import { refusedBody } from '../read-input.ts'
 import { type CheckCustomFields, compileSchema } from './compile-schema.ts'
 import type { JsonObject } from './judge-schema.ts'
 
@@ -13,7 +14,7 @@ const kept = new Map<string, { text: string; check: CheckCustomFields }>()
  * them: a schema that requires one refuses that too.
  * @throws {Error} when a schema that was accepted does not compile any more
  */
-export async function customFieldFaults(
+async function customFieldFaults(
   db: Queryable,
   organizationId: string,
   fields: JsonObject | null,
@@ -39,4 +40,14 @@ function checkOf(organizationId: string, schema: JsonObject): CheckCustomFields 
   const [oldest] = kept.keys()
   if (kept.size > MOST_KEPT && oldest !== undefined) kept.delete(oldest)
   return compiled.check
+}
+
+/** @throws {Problem} those of {@link customFieldFaults} */
+export async function refuseBadCustomFields(
+  tx: Queryable,
+  organizationId: string,
+  customFields: Record<string, unknown> | null,
+): Promise<void> {
+  const faults = await customFieldFaults(tx, organizationId, customFields)
+  if (faults.length > 0) throw refusedBody(faults)
 }

@@ -9,18 +9,30 @@ import {
 import type { TenantDatabase } from '../../db/tenant.ts'
 import { asCaller, type Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
+import { type IfMatch, refuseOtherVersion } from '../versions/if-match.ts'
 import type { OrganizationChangeBody, OrganizationView } from './schema.ts'
 
-/** The caller's organisation with its settings. */
-export async function showOrganization(db: TenantDatabase, caller: Caller): Promise<OrganizationView> {
-  return organizationView(await asCaller(db, caller, tx => readOrganization(tx, caller.organizationId)))
+export interface OrganizationDeps {
+  db: TenantDatabase
+  /** The installation's own host. */
+  organizer: string
 }
 
-/** Changes its settings; what is absent stays. @throws {Problem} `invalid_request` */
+/** The caller's organisation with its settings. */
+export async function showOrganization(
+  { db, organizer }: OrganizationDeps,
+  caller: Caller,
+): Promise<OrganizationView> {
+  const row = await asCaller(db, caller, tx => readOrganization(tx, caller.organizationId))
+  return organizationView(row, organizer)
+}
+
+/** Changes its settings; what is absent stays. @throws {Problem} `invalid_request`, `version_changed` */
 export async function updateOrganization(
-  db: TenantDatabase,
+  { db, organizer }: OrganizationDeps,
   caller: Caller,
   body: OrganizationChangeBody,
+  ifMatch?: IfMatch,
 ): Promise<OrganizationView> {
   const { language, notifications, retentionDays } = body
   if (Object.values(body).every(value => value === undefined))
@@ -28,6 +40,7 @@ export async function updateOrganization(
   const { organizationId, actor } = caller
   return asCaller(db, caller, async tx => {
     const before = await lockOrganization(tx, organizationId)
+    await refuseOtherVersion(ifMatch, () => organizationView(before, organizer))
     const change: OrganizationChange = {
       ...(language !== undefined && { language }),
       ...(notifications !== undefined && {
@@ -44,7 +57,7 @@ export async function updateOrganization(
       before: organizationFacts(before),
       after: organizationFacts(after),
     })
-    return organizationView(after)
+    return organizationView(after, organizer)
   })
 }
 
@@ -54,11 +67,11 @@ function present(notifications: NonNullable<OrganizationChangeBody['notification
 
 // Addresses are people's data, which the audit log does not hold: how many there are tells that they changed.
 function organizationFacts(row: OrganizationRow): Record<string, unknown> {
-  const { language, notifications, retentionDays } = organizationView(row)
+  const { language, notifications, retentionDays } = organizationView(row, '')
   return { language, retentionDays, ...notifications, to: notifications.to.length }
 }
 
-function organizationView(row: OrganizationRow): OrganizationView {
+function organizationView(row: OrganizationRow, organizer: string): OrganizationView {
   const {
     recordingAvailable = true,
     recordingFailed = true,
@@ -72,6 +85,7 @@ function organizationView(row: OrganizationRow): OrganizationView {
     notifications: { recordingAvailable, recordingFailed, coverageAlert, to },
     retentionDays: row.retentionDays,
     googleDomain: row.googleDomain,
+    hosts: [organizer, ...row.hosts.filter(host => host !== organizer.toLowerCase())],
     createdAt: row.createdAt.toISOString(),
   }
 }

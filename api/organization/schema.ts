@@ -64,6 +64,11 @@ export const organizationSchema = z
       description:
         'People of this Google Workspace domain may sign in with Google. Set by whoever runs Testigo ("npm run keys -- google-domain"), who knows whose it is',
     }),
+    hosts: z.array(z.string()).meta({
+      description:
+        'Whom POST /v1/meetings may name as "organizer"; the first is the usual one. Others are added by whoever runs Testigo ("npm run keys -- hosts")',
+      example: ['agenda@clinica.example'],
+    }),
     createdAt: z.iso.datetime(),
   })
   .meta({ id: 'Organization' })

@@ -6,8 +6,9 @@ import { readOrganization } from '../../db/organization-settings.ts'
 import { changeRetention, countHeld, listDueForErasure, retentionOf } from '../../db/retention.ts'
 import type { TenantDatabase } from '../../db/tenant.ts'
 import { asCaller, type Caller } from '../caller.ts'
-import { noSuchMeeting } from '../meetings.ts'
+import { noSuchMeeting } from '../find-meeting.ts'
 import { Problem } from '../problem.ts'
+import { type IfMatch, refuseOtherVersion } from '../versions/if-match.ts'
 import type {
   MeetingRetentionChangeBody,
   MeetingRetentionView,
@@ -69,13 +70,14 @@ export async function showMeetingRetention(
 
 /**
  * Changes how long a meeting is kept, or holds it. Also of a meeting that is over.
- * @throws {Problem} `meeting_not_found`, `erasure_begun`, `invalid_request`
+ * @throws {Problem} `meeting_not_found`, `erasure_begun`, `invalid_request`, `version_changed`
  */
 export async function changeMeetingRetention(
   { db, clock }: RetentionDeps,
   caller: Caller,
   meetingId: string,
   body: MeetingRetentionChangeBody,
+  ifMatch?: IfMatch,
 ): Promise<MeetingRetentionView> {
   const { organizationId, actor } = caller
   const { retentionDays, legalHold, legalHoldReason } = body
@@ -90,6 +92,8 @@ export async function changeMeetingRetention(
         `The meeting's recording is being erased since ${before.erasingSince.toISOString()}, or is erased already.`,
         { meetingId },
       )
+    const organizationDays = (await readOrganization(tx, organizationId)).retentionDays
+    await refuseOtherVersion(ifMatch, () => retentionView(before, organizationDays))
     const after = await changeRetention(
       tx,
       before,
@@ -110,7 +114,7 @@ export async function changeMeetingRetention(
       before: facts(before),
       after: facts(after),
     })
-    return retentionView(after, (await readOrganization(tx, organizationId)).retentionDays)
+    return retentionView(after, organizationDays)
   })
 }
 

@@ -3,8 +3,10 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { erasePerson } from '../../db/erase-person.ts'
 import { asCaller, callerOf } from '../caller.ts'
-import { noSuchMeeting } from '../meetings.ts'
+import { noSuchMeeting } from '../find-meeting.ts'
 import { readBody, readQuery } from '../read-input.ts'
+import { sendVersioned } from '../versions/entity-tag.ts'
+import { ifMatchOf } from '../versions/if-match.ts'
 import {
   changeMeetingRetention,
   previewRetention,
@@ -27,7 +29,7 @@ export function retentionRoutes(deps: RetentionDeps): Router {
   router
     .route('/meetings/:id/retention')
     .get(async (request, response) => {
-      response.json(await showMeetingRetention(deps, callerOf(response), meetingIdOf(request)))
+      sendVersioned(response, await showMeetingRetention(deps, callerOf(response), meetingIdOf(request)))
     })
     .patch(async (request, response) => {
       const caller = callerOf(response)
@@ -35,7 +37,7 @@ export function retentionRoutes(deps: RetentionDeps): Router {
       // An unknown meeting is said so before anything about the body.
       await showMeetingRetention(deps, caller, id)
       const body = readBody(meetingRetentionChangeSchema, request.body)
-      response.json(await changeMeetingRetention(deps, caller, id, body))
+      sendVersioned(response, await changeMeetingRetention(deps, caller, id, body, ifMatchOf(response)))
     })
 
   router.post('/erasures', async (request, response) => {

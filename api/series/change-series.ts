@@ -4,7 +4,14 @@ import { writeRule } from '../../calendar/recurrence-rule.ts'
 import { addDays, daysBetween, instantAt, wallTimeAt } from '../../calendar/wall-time.ts'
 import type { Transaction } from '../../db/connect.ts'
 import type { OpenJobs } from '../../db/jobs.ts'
-import { cancelMeeting, changeMeeting, type MeetingChange, type MeetingRow } from '../../db/meetings.ts'
+import {
+  cancelMeeting,
+  changeMeeting,
+  type Invited,
+  listInvited,
+  type MeetingChange,
+  type MeetingRow,
+} from '../../db/meetings.ts'
 import type { SeriesTemplate } from '../../db/schema.ts'
 import {
   changeSeries,
@@ -19,16 +26,22 @@ import {
   toldBySeries,
 } from '../../db/series.ts'
 import { Problem } from '../problem.ts'
+import type { MeetingProvider } from '../providers/meeting-provider.ts'
+import type { Touched } from '../tell-provider.ts'
 import { newSeriesRow, readRecurrence, recurrenceProblem } from './create-series.ts'
 import { horizonAt, occurrencesUntil, recurrenceOf } from './occurrences.ts'
 
 export interface SeriesWork {
   tx: Transaction
-  jobs: Pick<OpenJobs, 'send' | 'withdraw'>
+  jobs: Pick<OpenJobs, 'withdraw'>
+  provider: MeetingProvider
   actor: string
   /** Milliseconds since 1970. */
   now: number
 }
+
+/** Another list of people in the place of the one there is. */
+export type PeopleChange = (present: readonly Invited[]) => Invited[]
 
 /** What a caller wants of one meeting of a series and of others with it. */
 export interface SeriesWish {
@@ -38,14 +51,10 @@ export interface SeriesWish {
   end?: Date | undefined
   timeZone?: string | undefined
   recurrence?: readonly string[] | undefined
+  /** Changes each list of people, also those of meetings that had their own; excludes `fields.participants`. */
+  people?: PeopleChange | undefined
   /** What goes into each meeting, times apart. */
   fields: Omit<MeetingChange, 'startsAt' | 'endsAt' | 'timeZone'>
-}
-
-/** Series that Google has to be told of, and meetings of them, in this order. */
-export interface Touched {
-  seriesIds: string[]
-  meetingIds: string[]
 }
 
 /**
@@ -68,7 +77,11 @@ export async function changeManyMeetings(
   const { before, following } = split(whole, pivot)
   const { recurrence, startOf } = newTimes(following, meeting, wish)
   const lengthMs = lengthOf(series, meeting, wish)
-  const template = { ...series.template, ...templateChange(wish.fields) }
+  const fields = {
+    ...wish.fields,
+    ...(wish.people && { participants: wish.people(series.template.participants) }),
+  }
+  const template = { ...series.template, ...templateChange(fields) }
   const upcoming = await lockUpcoming(tx, series.id, { from: pivot, now })
   await detach(tx, ids(upcoming))
   let target: SeriesRow
@@ -90,7 +103,7 @@ export async function changeManyMeetings(
       template,
       continues: series.id,
     }
-    const row = newSeriesRow(recurrence, rest)
+    const row = newSeriesRow(work.provider, recurrence, rest)
     const { expandedUntil } = occurrencesUntil(recurrence, row.eventId, now, until)
     const made = await insertSeries(tx, { ...row, expandedUntil }, actor)
     if (!made) throw new Error('a series without external id met another one')
@@ -108,7 +121,12 @@ export async function changeManyMeetings(
     }
     target = await changeSeries(tx, series, change, { actor, now })
   }
-  const meetingIds = await placeAll(work, target, recurrence, { upcoming, startOf, fields: wish.fields })
+  const meetingIds = await placeAll(work, target, recurrence, {
+    upcoming,
+    startOf,
+    fields,
+    people: wish.people,
+  })
   return { seriesIds: before ? [series.id, target.id] : [target.id], meetingIds }
 }
 
@@ -220,7 +238,12 @@ async function placeAll(
   work: SeriesWork,
   target: SeriesRow,
   recurrence: Recurrence,
-  plan: { upcoming: MeetingRow[]; startOf: (old: Date) => Date | undefined; fields: SeriesWish['fields'] },
+  plan: {
+    upcoming: MeetingRow[]
+    startOf: (old: Date) => Date | undefined
+    fields: SeriesWish['fields']
+    people: PeopleChange | undefined
+  },
 ): Promise<string[]> {
   const { tx, actor } = work
   const now = new Date(work.now)
@@ -237,7 +260,10 @@ async function placeAll(
       continue
     }
     free.delete(place.originalStart.getTime())
-    await changeMeeting(tx, row, changeOf(row, place.originalStart, target, plan.fields), { actor, now })
+    const change = changeOf(row, place.originalStart, target, plan.fields)
+    if (plan.people && row.ownFields.includes('participants'))
+      change.participants = plan.people(await listInvited(tx, row.id))
+    await changeMeeting(tx, row, change, { actor, now })
     const told = row.ownFields.length === 0
     await placeInSeries(tx, row.id, { ...place, seriesId: target.id }, { told })
     if (!told) different.push(row.id)
@@ -272,7 +298,16 @@ async function cancelOne({ tx, jobs, actor, now }: SeriesWork, row: MeetingRow):
 }
 
 function templateChange(fields: SeriesWish['fields']): Partial<SeriesTemplate> {
-  const names = ['topic', 'description', 'customFields', 'reminders', 'participants'] as const
+  const names = [
+    'topic',
+    'description',
+    'relatedType',
+    'relatedId',
+    'customFields',
+    'patience',
+    'reminders',
+    'participants',
+  ] as const
   return Object.fromEntries(
     names.filter(name => fields[name] !== undefined).map(name => [name, fields[name]]),
   )

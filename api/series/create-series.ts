@@ -12,9 +12,9 @@ import {
   type NewSeries,
   type SeriesRow,
 } from '../../db/series.ts'
-import { eventIdFor } from '../../google/event-body.ts'
 import type { Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
+import type { MeetingProvider } from '../providers/meeting-provider.ts'
 import { refusedBody } from '../read-input.ts'
 import { horizonAt, occurrencesUntil } from './occurrences.ts'
 
@@ -38,6 +38,7 @@ export function recurrenceProblem(error: unknown): unknown {
 
 /** The row of a series that does not exist yet. */
 export function newSeriesRow(
+  provider: MeetingProvider,
   recurrence: Recurrence,
   rest: Pick<
     NewSeries,
@@ -48,7 +49,7 @@ export function newSeriesRow(
   return {
     ...rest,
     id,
-    eventId: eventIdFor(id),
+    eventId: provider.eventIdOf(id),
     rule: writeRule(recurrence.rule),
     startsAt: recurrence.start,
     timeZone: recurrence.timeZone,
@@ -67,13 +68,13 @@ export async function writeNewSeries(
   caller: Caller,
   wish: MeetingWish,
   recurrence: Recurrence,
-  { organizer, now }: { organizer: string; now: number },
+  { organizer, provider, now }: { organizer: string; provider: MeetingProvider; now: number },
 ): Promise<{ seriesId: string; meetingId: string }> {
   const { organizationId, actor, principal } = caller
   const { startsAt, endsAt, timeZone: _, externalId, reminders = [], ...template } = wish
   if (externalId !== null && (await findMeetingByExternalId(tx, organizationId, externalId)))
     throw taken(externalId)
-  const row = newSeriesRow(recurrence, {
+  const row = newSeriesRow(provider, recurrence, {
     organizationId,
     externalId,
     lengthMs: endsAt.getTime() - startsAt.getTime(),
@@ -115,8 +116,10 @@ async function unfinishedTwin(
 }
 
 function saysTheSame(found: SeriesRow, wanted: NewSeries): boolean {
-  const said = ({ rule, startsAt, lengthMs, timeZone, exceptions, template }: NewSeries | SeriesRow) =>
-    JSON.parse(JSON.stringify({ rule, startsAt, lengthMs, timeZone, exceptions, template }))
+  const said = (row: NewSeries | SeriesRow) => {
+    const { rule, startsAt, lengthMs, timeZone, exceptions, template, organizer } = row
+    return JSON.parse(JSON.stringify({ rule, startsAt, lengthMs, timeZone, exceptions, template, organizer }))
+  }
   return isDeepStrictEqual(said(found), said(wanted))
 }
 

@@ -1,8 +1,8 @@
 import type { Transaction } from '../../db/connect.ts'
 import { insertOccurrences, lockSeriesToExpand, noteExpanded, type SeriesRow } from '../../db/series.ts'
-import { announceMeeting } from '../../db/webhooks.ts'
-import type { ProvisionDeps } from '../put-event.ts'
-import { sendBot } from '../send-bot.ts'
+import { announceMeetings } from '../../db/webhooks.ts'
+import type { ProvisionDeps } from '../provision-deps.ts'
+import { sendBots } from '../send-bot.ts'
 import { horizonAt, occurrencesUntil, recurrenceOf } from './occurrences.ts'
 
 type ExpandDeps = Pick<ProvisionDeps, 'db' | 'jobs' | 'settings' | 'clock'>
@@ -39,9 +39,7 @@ async function expand(deps: ExpandDeps, tx: Transaction, row: SeriesRow, until: 
   await noteExpanded(tx, row.id, expandedUntil)
   // Without a link there is nothing to join yet: telling Google of the series sends the bots.
   if (row.joinUrl === null) return made.length
-  for (const meeting of made) {
-    await sendBot(deps, tx, meeting, now)
-    await announceMeeting(tx, 'meeting.created', meeting, { at: new Date(now) })
-  }
+  await sendBots(deps, tx, made, now)
+  await announceMeetings(tx, 'meeting.created', made, { at: new Date(now) })
   return made.length
 }

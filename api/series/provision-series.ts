@@ -1,4 +1,3 @@
-import { writeRecurrence } from '../../calendar/recurrence.ts'
 import type { Provisioned } from '../../db/meeting-provisioning.ts'
 import type { Actor } from '../../db/meetings.ts'
 import type { SeriesRow } from '../../db/series.ts'
@@ -7,15 +6,14 @@ import {
   noteSeriesProvisioned,
   readSeriesToProvision,
 } from '../../db/series-provisioning.ts'
-import type { MeetingToPut } from '../../google/calendar.ts'
-import { detailsOf, type ProvisionDeps, putOrPatch } from '../put-event.ts'
-import { sendBot } from '../send-bot.ts'
+import { type ProvisionDeps, wishOf } from '../provision-deps.ts'
+import { sendBots } from '../send-bot.ts'
 import { recurrenceOf } from './occurrences.ts'
 
 /**
- * Brings Google to what a series' row says: one recurring event whose link all its meetings share, or its cancellation;
+ * Brings the provider to what a series' row says: one recurring event whose link all its meetings share, or its cancellation;
  * and has a bot woken for each meeting to come. Repeatable at every step, as `provisionMeeting` is.
- * @throws {GoogleFault} when Google refuses or stays silent; the row still says what is wanted
+ * @throws {ProviderFault} when the provider refuses or stays silent; the row still says what is wanted
  */
 export async function provisionSeries(
   deps: ProvisionDeps,
@@ -26,51 +24,39 @@ export async function provisionSeries(
     run.signal.throwIfAborted()
     const row = await deps.db.transaction(tx => readSeriesToProvision(tx, seriesId))
     if (!row || row.syncedRevision >= row.revision) return
-    const made = await tellGoogle(deps, row, run.signal)
+    const made = await tellProvider(deps, row, run.signal)
     upToDate = await deps.db.transaction(async tx => {
       const now = deps.clock.now()
       const by = { actor: run.actor, now: new Date(now) }
       const noted = await noteSeriesProvisioned(tx, row, made, by)
       if (!noted.upToDate) return false
       await deps.jobs.withdraw(tx, 'provision-series', seriesId)
-      if (made) for (const meeting of noted.upcoming) await sendBot(deps, tx, meeting, now)
+      if (made) await sendBots(deps, tx, noted.upcoming, now)
       return true
     })
   }
 }
 
-async function tellGoogle(
-  deps: ProvisionDeps,
+async function tellProvider(
+  { provider, db }: ProvisionDeps,
   row: SeriesRow,
   signal: AbortSignal,
 ): Promise<Provisioned | undefined> {
-  const { google, settings } = deps
+  const { organizer: host, eventId, joinUrl, meetingCode } = row
   if (row.status === 'cancelled') {
-    await google.calendar.cancelEvent(row.eventId, signal)
+    await provider.cancel({ host, eventId }, signal)
     return undefined
   }
   const { participants, ...template } = row.template
   const wanted = {
     ...template,
+    id: row.id,
+    organizer: host,
     startsAt: row.startsAt,
     endsAt: new Date(row.startsAt.getTime() + row.lengthMs),
     timeZone: row.timeZone,
   }
-  const details: MeetingToPut = {
-    meetingId: row.id,
-    ...detailsOf(deps, wanted, participants),
-    recurrence: writeRecurrence(recurrenceOf(row)),
-  }
-  const keep = (eventId: string) => keepSeriesEventId(deps.db, row.id, eventId)
-  const event = await putOrPatch(google.calendar, row, details, keep, signal)
-  const { spaceName, ...space } = await google.spaces.configureSpace(
-    {
-      meetingCode: event.meetingCode,
-      organizer: row.organizer,
-      accessType: settings.accessType,
-      autoRecording: settings.autoRecording,
-    },
-    signal,
-  )
-  return { ...event, spaceName, space }
+  const wish = { ...wishOf(wanted, participants), recurrence: recurrenceOf(row) }
+  const place = { eventId, joinUrl, meetingCode, changed: row.revision > 1 }
+  return provider.put(wish, place, newId => keepSeriesEventId(db, row.id, newId), signal)
 }

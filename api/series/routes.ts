@@ -6,6 +6,7 @@ import { countMeetings, readSeries, type SeriesRow } from '../../db/series.ts'
 import type { TenantDatabase } from '../../db/tenant.ts'
 import { asCaller, callerOf } from '../caller.ts'
 import { Problem } from '../problem.ts'
+import { sendVersioned } from '../versions/entity-tag.ts'
 import { recurrenceOf } from './occurrences.ts'
 import type { seriesViewSchema } from './schema.ts'
 
@@ -20,7 +21,7 @@ export function seriesRoutes({ db }: { db: TenantDatabase }): Router {
       return row && seriesView(row, await countMeetings(tx, row.id))
     })
     if (!view) throw new Problem('series_not_found', 'Your organisation has no series with this id.')
-    response.json(view)
+    sendVersioned(response, view)
   })
   return router
 }
