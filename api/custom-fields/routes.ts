@@ -8,9 +8,12 @@ import {
   keepCustomFieldSchema,
   readCustomFieldSchema,
 } from '../../db/custom-fields.ts'
+import { lockOrganization } from '../../db/organization-settings.ts'
 import type { TenantDatabase } from '../../db/tenant.ts'
 import { asCaller, callerOf } from '../caller.ts'
 import { readBody, refusedBody } from '../read-input.ts'
+import { sendVersioned } from '../versions/entity-tag.ts'
+import { ifMatchOf, refuseOtherVersion } from '../versions/if-match.ts'
 import { compileSchema } from './compile-schema.ts'
 import { customFieldsBodySchema, type customFieldsViewSchema } from './schema.ts'
 
@@ -21,7 +24,8 @@ export function customFieldsRoutes({ db, clock }: { db: TenantDatabase; clock: C
     .route('/')
     .get(async (_request, response) => {
       const caller = callerOf(response)
-      response.json(view(await asCaller(db, caller, tx => readCustomFieldSchema(tx, caller.organizationId))))
+      const row = await asCaller(db, caller, tx => readCustomFieldSchema(tx, caller.organizationId))
+      sendVersioned(response, view(row))
     })
     .put(async (request, response) => {
       const caller = callerOf(response)
@@ -30,8 +34,12 @@ export function customFieldsRoutes({ db, clock }: { db: TenantDatabase; clock: C
       if (compiled && 'faults' in compiled) throw refusedBody(compiled.faults)
       const by = { actor: caller.actor, now: new Date(clock.now()) }
       const { organizationId, actor } = caller
+      const ifMatch = ifMatchOf(response)
       const kept = await asCaller(db, caller, async tx => {
+        // There may be no row of the schema to lock yet.
+        await lockOrganization(tx, organizationId)
         const before = await readCustomFieldSchema(tx, organizationId)
+        await refuseOtherVersion(ifMatch, () => view(before))
         const after = await keepCustomFieldSchema(tx, organizationId, schema, by)
         await noteAudit(tx, {
           organizationId,
@@ -43,7 +51,7 @@ export function customFieldsRoutes({ db, clock }: { db: TenantDatabase; clock: C
         })
         return after
       })
-      response.json(view(kept))
+      sendVersioned(response, view(kept))
     })
   return router
 }

@@ -5,6 +5,8 @@ import { asCaller, callerOf } from '../caller.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
 import { pageQuerySchema } from '../keys/schema.ts'
 import { readBody, readQuery } from '../read-input.ts'
+import { sendVersioned } from '../versions/entity-tag.ts'
+import { ifMatchOf } from '../versions/if-match.ts'
 import { changeOwnPassword, endOwnSessions } from './own-account.ts'
 import {
   newPasswordSchema,
@@ -86,20 +88,21 @@ export function usersRoutes(deps: UsersDeps): Router {
     })
     .post(async (request, response) => {
       const user = await createUser(deps, callerOf(response), readBody(newUserSchema, request.body))
-      response.status(201).location(`/v1/users/${user.id}`).json(user)
+      sendVersioned(response.status(201).location(`/v1/users/${user.id}`), user)
     })
 
   router
     .route('/:id')
     .get(async (request, response) => {
-      response.json(await showUser(deps, callerOf(response), userIdOf(request)))
+      sendVersioned(response, await showUser(deps, callerOf(response), userIdOf(request)))
     })
     .patch(async (request, response) => {
       const caller = callerOf(response)
       const id = userIdOf(request)
       // An unknown user is said so before anything about the body.
       await showUser(deps, caller, id)
-      response.json(await updateUser(deps, caller, id, readBody(userChangeSchema, request.body)))
+      const body = readBody(userChangeSchema, request.body)
+      sendVersioned(response, await updateUser(deps, caller, id, body, ifMatchOf(response)))
     })
 
   router.delete('/:id/sessions', async (request, response) => {

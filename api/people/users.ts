@@ -8,6 +8,7 @@ import { changeUser, findUser, insertUser, lockUser, type UserRow } from '../../
 import { asCaller, type Caller, refuseMoreThanOwn } from '../caller.ts'
 import { scopesOf } from '../permissions.ts'
 import { Problem } from '../problem.ts'
+import { type IfMatch, refuseOtherVersion } from '../versions/if-match.ts'
 import type { NewUserBody, UserChangeBody } from './schema.ts'
 import { type UserView, userView } from './views.ts'
 
@@ -38,6 +39,7 @@ export async function updateUser(
   caller: Caller,
   id: string,
   { name, role, status }: UserChangeBody,
+  ifMatch?: IfMatch,
 ): Promise<UserView> {
   const now = new Date(clock.now())
   if (name === undefined && role === undefined && status === undefined)
@@ -48,6 +50,7 @@ export async function updateUser(
       throw new Problem('not_yourself', 'Another administrator changes your role or disables you.')
     refuseMoreThanOwn(caller, scopesOf(before.role))
     if (role !== undefined) refuseMoreThanOwn(caller, scopesOf(role))
+    await refuseOtherVersion(ifMatch, () => userView(before))
     const row = await changeUser(tx, id, {
       ...(name !== undefined && { name }),
       ...(role !== undefined && { role }),

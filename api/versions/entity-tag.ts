@@ -12,8 +12,11 @@ export function entityTag(view: object): string {
   return `"${hash.subarray(0, TAG_BYTES).toString('base64url')}"`
 }
 
-/** Answers with a resource and its tag; to a GET whose `If-None-Match` names the tag Express answers 304 instead. */
-export function sendVersioned(response: Response, view: object): void {
-  response.setHeader('ETag', entityTag(view))
+/**
+ * Answers with a resource and its tag; to a GET whose `If-None-Match` names the tag Express answers 304 instead.
+ * @param seen the resource as GET shows it, where the answer shows more
+ */
+export function sendVersioned(response: Response, view: object, seen = view): void {
+  response.setHeader('ETag', entityTag(seen))
   response.json(view)
 }

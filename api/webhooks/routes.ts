@@ -5,6 +5,8 @@ import { listEndpoints } from '../../db/webhook-endpoints.ts'
 import { asCaller, type Caller, callerOf } from '../caller.ts'
 import { readCursor, writeCursor } from '../cursor.ts'
 import { readBody, readQuery } from '../read-input.ts'
+import { sendVersioned } from '../versions/entity-tag.ts'
+import { ifMatchOf } from '../versions/if-match.ts'
 import { deliveriesQuerySchema, rotationSchema, webhookBodies } from './schema.ts'
 import { deliveryView, webhookView } from './views.ts'
 import {
@@ -39,23 +41,25 @@ export function webhooksRoutes(deps: WebhookDeps & { allowPrivate: boolean }): R
     .post(async (request, response) => {
       const body = readBody(newWebhook, request.body)
       const webhook = await createWebhook(deps, callerOf(response), body)
-      response.status(201).location(`/v1/webhooks/${webhook.id}`).json(webhook)
+      const { secret: _, ...seen } = webhook
+      sendVersioned(response.status(201).location(`/v1/webhooks/${webhook.id}`), webhook, seen)
     })
 
   router
     .route('/:id')
     .get(async (request, response) => {
-      response.json(webhookView(await shown(callerOf(response), webhookIdOf(request)), now()))
+      sendVersioned(response, webhookView(await shown(callerOf(response), webhookIdOf(request)), now()))
     })
     .patch(async (request, response) => {
       const id = webhookIdOf(request)
       const caller = callerOf(response)
       // An unknown webhook is said so before anything about the body.
       await shown(caller, id)
-      response.json(await updateWebhook(deps, caller, id, readBody(webhookChange, request.body)))
+      const body = readBody(webhookChange, request.body)
+      sendVersioned(response, await updateWebhook(deps, caller, id, body, ifMatchOf(response)))
     })
     .delete(async (request, response) => {
-      await removeWebhook(db, callerOf(response), webhookIdOf(request))
+      await removeWebhook(deps, callerOf(response), webhookIdOf(request), ifMatchOf(response))
       response.status(204).end()
     })
 

@@ -19,6 +19,7 @@ import {
 } from '../../db/webhook-endpoints.ts'
 import { asCaller, type Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
+import { type IfMatch, refuseOtherVersion } from '../versions/if-match.ts'
 import type { NewWebhookBody, WebhookChangeBody } from './schema.ts'
 import { firstSecret, rotateSecret } from './secrets.ts'
 import type { Vault } from './vault.ts'
@@ -83,12 +84,13 @@ export async function createWebhook(
   return { ...webhookView(row, now), secret }
 }
 
-/** Changes, enables or disables an endpoint. @throws {Problem} `webhook_not_found`, `invalid_request` */
+/** Changes, enables or disables an endpoint. @throws {Problem} `webhook_not_found`, `invalid_request`, `version_changed` */
 export async function updateWebhook(
   { db, clock }: WebhookDeps,
   caller: Caller,
   id: string,
   { status, url, description, events }: WebhookChangeBody,
+  ifMatch?: IfMatch,
 ): Promise<WebhookView> {
   const now = new Date(clock.now())
   const change = {
@@ -100,6 +102,7 @@ export async function updateWebhook(
     throw new Problem('invalid_request', 'Name at least one field to change.')
   return asCaller(db, caller, async tx => {
     const before = await locked(tx, caller.organizationId, id)
+    await refuseOtherVersion(ifMatch, () => webhookView(before, now))
     let row = before
     if (Object.keys(change).length > 0) row = await changeEndpoint(tx, row, change, now)
     if (status === 'enabled') row = await enableEndpoint(tx, row, now)
@@ -109,10 +112,16 @@ export async function updateWebhook(
   })
 }
 
-/** Removes an endpoint and its log. @throws {Problem} `webhook_not_found` */
-export async function removeWebhook(db: TenantDatabase, caller: Caller, id: string): Promise<void> {
+/** Removes an endpoint and its log. @throws {Problem} `webhook_not_found`, `version_changed` */
+export async function removeWebhook(
+  { db, clock }: WebhookDeps,
+  caller: Caller,
+  id: string,
+  ifMatch?: IfMatch,
+): Promise<void> {
   await asCaller(db, caller, async tx => {
     const before = await locked(tx, caller.organizationId, id)
+    await refuseOtherVersion(ifMatch, () => webhookView(before, new Date(clock.now())))
     await deleteEndpoint(tx, caller.organizationId, id)
     await audit(tx, caller, 'deleted', id, { before: webhookFacts(before) })
   })
