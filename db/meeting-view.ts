@@ -1,30 +1,10 @@
-import { and, asc, eq, exists, gte, inArray, isNull, lt, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
 import type { MeetingRow } from './meetings.ts'
-import { attempts, meetings, participants, presences, recordings, segments } from './schema.ts'
-import type { MeetingStatus } from './states.ts'
+import { attempts, meetings, presences, recordings, segments } from './schema.ts'
 
 export type RecordingRow = typeof recordings.$inferSelect
 export type PresenceRow = typeof presences.$inferSelect
-
-/** Where a page of the list begins: after this meeting. */
-export interface ListPosition {
-  startsAt: Date
-  id: string
-}
-
-export interface MeetingFilter {
-  statuses?: MeetingStatus[] | undefined
-  /** Start at or after. */
-  from?: Date | undefined
-  /** Start before. */
-  to?: Date | undefined
-  externalId?: string | undefined
-  series?: string | undefined
-  /** Lower-cased address of somebody invited. */
-  participant?: string | undefined
-  after?: ListPosition | undefined
-}
 
 /** A meeting with where its recording stands. */
 export interface MeetingWithRecording {
@@ -35,48 +15,6 @@ export interface MeetingWithRecording {
 const withRecording = {
   meeting: meetings,
   recording: { status: recordings.status, ending: recordings.ending },
-}
-
-/** One organisation's meetings by start, then id: an order in which new meetings never shift a page already read. */
-export async function listMeetings(
-  db: Queryable,
-  organizationId: string,
-  filter: MeetingFilter,
-  limit: number,
-): Promise<MeetingWithRecording[]> {
-  const { statuses, from, to, externalId, series, participant, after } = filter
-  const invited = (email: string) =>
-    exists(
-      db
-        .select({ one: sql`1` })
-        .from(participants)
-        .where(
-          and(
-            eq(participants.meetingId, meetings.id),
-            eq(participants.email, email),
-            isNull(participants.removedAt),
-          ),
-        ),
-    )
-  return db
-    .select(withRecording)
-    .from(meetings)
-    .innerJoin(recordings, eq(recordings.meetingId, meetings.id))
-    .where(
-      and(
-        eq(meetings.organizationId, organizationId),
-        statuses && inArray(meetings.status, statuses),
-        from && gte(meetings.startsAt, from),
-        to && lt(meetings.startsAt, to),
-        externalId === undefined ? undefined : eq(meetings.externalId, externalId),
-        series === undefined ? undefined : eq(meetings.seriesId, series),
-        participant === undefined ? undefined : invited(participant),
-        after &&
-          sql`(${meetings.startsAt}, ${meetings.id}) > (${after.startsAt.toISOString()}::timestamptz, ${after.id}::uuid)`,
-      ),
-    )
-    .orderBy(asc(meetings.startsAt), asc(meetings.id))
-    .limit(limit)
 }
 
 /** One organisation's meeting with where its recording stands; `undefined` when it is not there or not theirs. */

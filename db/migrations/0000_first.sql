@@ -517,6 +517,7 @@ CREATE INDEX "meetings_by_status" ON "meetings" USING btree ("organization_id","
 CREATE INDEX "meetings_by_status_and_creation" ON "meetings" USING btree ("organization_id","status","created_at","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_organizer" ON "meetings" USING btree ("organization_id","organizer","starts_at","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_related" ON "meetings" USING btree ("organization_id","related_type","related_id","starts_at","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_series" ON "meetings" USING btree ("organization_id","series_id","starts_at","id");--> statement-breakpoint
 CREATE UNIQUE INDEX "meetings_of_series" ON "meetings" USING btree ("series_id","original_start") WHERE "meetings"."status" <> 'cancelled';--> statement-breakpoint
 CREATE INDEX "meetings_to_remind" ON "meetings" USING btree ("next_reminder_at") WHERE "meetings"."next_reminder_at" is not null;--> statement-breakpoint
 CREATE INDEX "participants_by_email" ON "participants" USING btree ("organization_id","email");--> statement-breakpoint

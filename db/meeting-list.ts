@@ -1,0 +1,153 @@
+import { and, eq, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import type { AnyPgColumn } from 'drizzle-orm/pg-core'
+import type { Queryable } from './connect.ts'
+import type { MeetingWithRecording } from './meeting-view.ts'
+import { meetings, meetingTerms, recordings } from './schema.ts'
+import type { MeetingStatus, RecordingStatus } from './states.ts'
+
+/** By what a list goes; meetings of one moment go by their ids. */
+export interface ListOrder {
+  by: 'startsAt' | 'createdAt'
+  descending: boolean
+}
+
+/** A place in a list: behind this meeting. */
+export interface ListPosition {
+  at: Date
+  id: string
+}
+
+/** Which meetings; what is absent does not matter. */
+export interface MeetingFilter {
+  statuses?: MeetingStatus[] | undefined
+  recordingStatuses?: RecordingStatus[] | undefined
+  /** Start at or after. */
+  from?: Date | undefined
+  /** Start before. */
+  to?: Date | undefined
+  externalId?: string | undefined
+  seriesId?: string | undefined
+  /** Lower-cased address in whose calendar the meeting is. */
+  organizer?: string | undefined
+  /** Lower-cased address of somebody invited. */
+  participant?: string | undefined
+  related?: { type: string; id: string } | undefined
+  /** Name and value, as text; of a list, one of its values. */
+  customFields?: readonly (readonly [name: string, value: string])[] | undefined
+  /** Beginnings of words of topic, description and external id: each must be there. */
+  text?: string | undefined
+}
+
+export interface ListRequest {
+  organizationId: string
+  filter: MeetingFilter
+  order: ListOrder
+  after?: ListPosition | undefined
+  limit: number
+  /** Whoever asks sees their own meetings only, which are then looked at first: there may be a million others. */
+  ownOnly: boolean
+}
+
+// So many meetings with the words asked for are all looked at and put in order. Words that are in more are met soon enough
+// when the meetings are gone through in order.
+const FEW_MEETINGS = 4000
+
+/**
+ * One page of an organisation's meetings. What is asked for decides which index is gone along; each of them is in the order
+ * of the list, so that a page costs the same at the millionth meeting as at the first.
+ */
+export async function listMeetings(tx: Queryable, request: ListRequest): Promise<MeetingWithRecording[]> {
+  const page = await pageOf(tx, request)
+  const direction = directionOf(request.order)
+  return tx
+    .select({
+      meeting: meetings,
+      recording: { status: recordings.status, ending: recordings.ending },
+    })
+    .from(sql`(${page}) page`)
+    .innerJoin(meetings, sql`${meetings.id} = page.id`)
+    .innerJoin(recordings, eq(recordings.meetingId, meetings.id))
+    .orderBy(sql`page.at ${direction}, page.id ${direction}`)
+}
+
+/** Ids of the page's meetings, and what each of them goes by. */
+async function pageOf(tx: Queryable, request: ListRequest): Promise<SQL> {
+  const { organizationId, filter, order, after, ownOnly } = request
+  const words = filter.text === undefined ? undefined : await findWords(tx, organizationId, filter.text)
+  const [leading, ...others] = termsOf(filter)
+  // The table in whose order the page is looked for.
+  const along = leading ? meetingTerms : meetings
+  const [at, id] = [along[order.by], leading ? meetingTerms.meetingId : meetings.id]
+  const keys = leading ?? filter.statuses?.map(status => sql`${status}`)
+  const keyColumn = leading ? meetingTerms.term : meetings.status
+  const direction = directionOf(order)
+  const few = sql.raw(String(request.limit))
+
+  const walk = (key: SQL | undefined) => sql`
+    select ${id} as id, ${at} as at from ${along}
+    ${leading ? sql`inner join ${meetings} on ${meetings.id} = ${meetingTerms.meetingId}` : sql``}
+    where ${and(
+      eq(along.organizationId, organizationId),
+      key && sql`${keyColumn} = ${key}`,
+      leading && filter.statuses && inArray(meetings.status, filter.statuses),
+      filter.from && gte(along.startsAt, filter.from),
+      filter.to && lt(along.startsAt, filter.to),
+      filter.externalId === undefined ? undefined : eq(meetings.externalId, filter.externalId),
+      filter.seriesId === undefined ? undefined : eq(meetings.seriesId, filter.seriesId),
+      filter.organizer === undefined ? undefined : eq(meetings.organizer, filter.organizer),
+      filter.related && eq(meetings.relatedType, filter.related.type),
+      filter.related && eq(meetings.relatedId, filter.related.id),
+      ...others.map(hasOneOf),
+      words,
+      ownOnly ? sql`${meetings.id} = any(array(select testigo_own_meetings()))` : undefined,
+      after && isBehind({ at, id }, order, after),
+    )}
+    order by ${at} ${direction}, ${id} ${direction} limit ${few}`
+
+  if (!keys || keys.length === 1) return walk(keys?.[0])
+  // Several keys are several walks, whose first steps are put in order.
+  return sql`
+    select walk.id, walk.at from unnest(array[${sql.join(keys, sql`, `)}]) as wanted(key)
+    cross join lateral (${walk(sql`wanted.key`)}) walk
+    order by walk.at ${direction}, walk.id ${direction} limit ${few}`
+}
+
+/** What stands in `meeting_terms`, the rarest first; each as the terms of which one must be there. */
+function termsOf({ customFields = [], participant, recordingStatuses }: MeetingFilter): SQL[][] {
+  return [
+    ...customFields.map(([name, value]) => [sql`testigo_field_term(${name}::text, ${value}::text)`]),
+    ...(participant === undefined ? [] : [[sql`testigo_term('participant', ${participant}::text)`]]),
+    ...(recordingStatuses
+      ? [recordingStatuses.map(status => sql`testigo_term('recording', ${status}::text)`)]
+      : []),
+  ]
+}
+
+function hasOneOf(terms: SQL[]): SQL {
+  return sql`exists (
+    select from meeting_terms other where other.meeting_id = ${meetings.id} and other.term in (${sql.join(terms, sql`, `)}))`
+}
+
+function isBehind(
+  { at, id }: { at: AnyPgColumn; id: AnyPgColumn },
+  { descending }: ListOrder,
+  after: ListPosition,
+): SQL {
+  const beyond = sql.raw(descending ? '<' : '>')
+  return sql`(${at}, ${id}) ${beyond} (${after.at.toISOString()}::timestamptz, ${after.id}::uuid)`
+}
+
+const directionOf = ({ descending }: ListOrder) => sql.raw(descending ? 'desc' : 'asc')
+
+/** The condition that a meeting has the words of a text. */
+async function findWords(tx: Queryable, organizationId: string, text: string): Promise<SQL> {
+  const found = await tx.execute<{ id: string }>(
+    sql`select id from testigo_find_words(testigo_words(${text}), ${FEW_MEETINGS + 1}) id`,
+  )
+  if (found.length <= FEW_MEETINGS)
+    return sql`${meetings.id} = any(${`{${found.map(({ id }) => id).join(',')}}`}::uuid[])`
+  // As a scalar, since a join might begin with the words of all meetings.
+  return sql`(
+    select of_meeting.words @@ testigo_word_query(${organizationId}::uuid, testigo_words(${text}))
+    from meeting_words of_meeting where of_meeting.meeting_id = ${meetings.id})`
+}
