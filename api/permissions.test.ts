@@ -14,6 +14,8 @@ interface Ask {
   of?: Thing
   body?: () => unknown
   status: number
+  /** Keys and clients are told that only people do this. */
+  peopleOnly?: true
 }
 
 let made = 0
@@ -73,8 +75,12 @@ const ASKS: Record<OperationId, Ask | 'everybody'> = {
   changeMeetingRetention: { of: 'meeting', body: () => ({ legalHold: false }), status: 200 },
   erasePerson: { body: () => ({ email: someEmail() }), status: 201 },
   getMe: { status: 200 },
-  changeOwnPassword: { body: () => ({}), status: 422 },
-  endOwnSessions: { status: 204 },
+  changeOwnPassword: {
+    peopleOnly: true,
+    body: () => ({ currentPassword: PASSWORD, newPassword: NEW_PASSWORD }),
+    status: 204,
+  },
+  endOwnSessions: { peopleOnly: true, status: 204 },
   signIn: 'everybody',
   refreshSession: 'everybody',
   signOut: 'everybody',
@@ -91,18 +97,28 @@ const LIST_OF: Partial<Record<OperationId, Thing>> = {
   listUsers: 'user',
 }
 
-/** What everybody with a role may read. */
-const OF_NO_MEETING = new Set<string>(['getMe', 'getCustomFields'])
+/** What is everybody's with a role. */
+const OF_NO_MEETING = new Set<string>(['getMe', 'changeOwnPassword', 'endOwnSessions', 'getCustomFields'])
 
 const OPERATIONS = Object.keys(PERMISSIONS) as OperationId[]
+/** The names of all that stands in addresses. */
+const IDS = [
+  ...new Set(
+    OPERATIONS.flatMap(operation =>
+      [...PERMISSIONS[operation].route.matchAll(/\{(\w+)\}/g)].map(([, id]) => id),
+    ),
+  ),
+] as string[]
 const EMAIL = 'externa@clinica.example'
+
+/** The ways in; whatever the way, the role decides. */
+const WAYS = ['API key', 'client token', 'person'] as const
+type Way = (typeof WAYS)[number]
 
 let google: GoogleSandbox
 let api: TestApi
 /** An administrator of each organisation: the callers' own, and the other one. */
 let admins: Record<'own' | 'other', string>
-/** Each role by another way in. */
-let callers: Record<Role, string>
 
 beforeAll(async () => {
   google = await openGoogle()
@@ -110,17 +126,35 @@ beforeAll(async () => {
     env: { TESTIGO_RATE_LIMIT: '0', TESTIGO_SIGN_IN_RATE_LIMIT: '0' },
   })
   admins = { own: api.key, other: await api.keyOf('Hospital del Valle') }
-  callers = {
-    admin: await api.keyOf('Clínica Andina', 'admin'),
-    service: await clientToken(await api.keyOf('Clínica Andina', 'service')),
-    auditor: (await signInUser(api.url, api.key, { role: 'auditor', email: someEmail() })).accessToken,
-    external: (await signInUser(api.url, api.key, { role: 'external', email: EMAIL })).accessToken,
-  }
 })
 afterAll(async () => {
   await api?.close()
   await google?.stop()
 })
+
+const PASSWORD = 'caballo batería grapa'
+const NEW_PASSWORD = 'otra contraseña larga'
+// Half of an access token's life.
+const USED_FOR_MS = 300_000
+const callers = new Map<string, { credential: string; at: number }>()
+
+/** A caller of a role by one of the ways in; the external person has the address {@link EMAIL}. */
+async function callerOf(role: Role, way: Way): Promise<string> {
+  const name = `${role} by ${way}`
+  const held = callers.get(name)
+  if (held && Date.now() - held.at < USED_FOR_MS) return held.credential
+  const credential = await newCaller(role, way, way === 'person' && role === 'external' ? EMAIL : undefined)
+  callers.set(name, { credential, at: Date.now() })
+  return credential
+}
+
+async function newCaller(role: Role, way: Way, email = someEmail()): Promise<string> {
+  if (way === 'API key') return api.keyOf('Clínica Andina', role)
+  if (way === 'client token') return clientToken(await api.keyOf('Clínica Andina', role))
+  const again = await api.call('POST', '/v1/auth/sign-in', { key: '', body: { email, password: PASSWORD } })
+  if (again.status === 200) return again.body.accessToken
+  return (await signInUser(api.url, api.key, { role, email, password: PASSWORD })).accessToken
+}
 
 async function clientToken(key: string): Promise<string> {
   const { body } = await api.call('GET', '/v1/me', { key })
@@ -134,6 +168,18 @@ async function clientToken(key: string): Promise<string> {
   const answer = await api.call('POST', '/v1/oauth/token', { text, headers, key: '' })
   expect(answer.status, JSON.stringify(answer.body)).toBe(200)
   return answer.body.access_token
+}
+
+const kept = new Map<string, Promise<Record<string, string>>>()
+const spared = new Set<string>()
+
+/** Something that is not changed by what is asked of it: by who only reads, or may not. */
+async function someThing(thing: Thing, key: string, invited?: string): Promise<Record<string, string>> {
+  const name = [thing, key, invited].join(' ')
+  const there = kept.get(name) ?? makeThing(thing, key, invited)
+  kept.set(name, there)
+  spared.add((await there).id ?? '')
+  return there
 }
 
 async function makeThing(thing: Thing, key: string, invited?: string): Promise<Record<string, string>> {
@@ -169,7 +215,7 @@ async function makeThing(thing: Thing, key: string, invited?: string): Promise<R
 async function webhookOf(key: string): Promise<string> {
   const there = (await api.call('GET', '/v1/webhooks', { key })).body.items
   for (const { id } of there.slice(0, there.length > 15 ? 10 : 0))
-    await api.call('DELETE', `/v1/webhooks/${id}`, { key })
+    if (!spared.has(id)) await api.call('DELETE', `/v1/webhooks/${id}`, { key })
   return (await api.call('POST', '/v1/webhooks', { key, body: newWebhook() })).body.id
 }
 
@@ -180,35 +226,53 @@ async function ask(operation: OperationId, key: string, ids: Record<string, stri
   return callApi(api.url, method, at, { key, ...(body && { body: body() }) })
 }
 
-describe.each(ROLES)('the role %s', role => {
+test.each(OPERATIONS)('what to ask with %s is known here', operation => {
+  expect(ASKS[operation]).toBeDefined()
+})
+
+const MATRIX = ROLES.flatMap(role => WAYS.map(way => ({ role, way })))
+
+describe.each(MATRIX)('the role $role by $way', ({ role, way }) => {
   describe.each(OPERATIONS.filter(operation => ASKS[operation] !== 'everybody'))('with %s', operation => {
-    const { of, status } = ASKS[operation] as Ask
+    const { of, status, peopleOnly } = ASKS[operation] as Ask
     const reach = reachOf(operation, role)
-    const key = () => callers[role]
     const isChange = !permissionOf(operation).route.startsWith('GET')
+    const caller = () => callerOf(role, way)
+    // What is only read, and what may not be changed, serves many.
+    const toRead = isChange ? makeThing : someThing
 
     if (!reach) {
       test.each(of ? (['own', 'other'] as const) : (['own'] as const))(
         'may not, in its %s organisation',
         async whose => {
-          const ids = of ? await makeThing(of, admins[whose]) : {}
-          const answer = await ask(operation, key(), ids)
+          const ids = of ? await someThing(of, admins[whose]) : {}
+          const answer = await ask(operation, await caller(), ids)
           expect(answer.body.code).toBe('forbidden')
           expect(answer.status).toBe(403)
         },
       )
       return
     }
+    if (peopleOnly) {
+      test(way === 'person' ? `may, of itself: ${status}` : 'may not, being no person', async () => {
+        const answer = await ask(operation, await newCaller(role, way))
+        expect(answer.status, JSON.stringify(answer.body)).toBe(way === 'person' ? status : 403)
+        if (way !== 'person') expect(answer.body.code).toBe('people_only')
+      })
+      return
+    }
     if (!of) {
       test('may, and has to do with its own organisation alone', async () => {
+        const key = await caller()
         const listed = LIST_OF[operation]
-        // What an external caller is invited to is its own too.
-        const mine = listed && (await makeThing(listed, admins.own, EMAIL))
-        const theirs = listed && (await makeThing(listed, admins.other, EMAIL))
-        const answer = await ask(operation, key())
+        // What an external person is invited to is its own too; a key has no address.
+        const maker = reach === 'own' && way !== 'person' ? key : admins.own
+        const mine = listed && (await someThing(listed, maker, EMAIL))
+        const theirs = listed && (await someThing(listed, admins.other, EMAIL))
+        const answer = await ask(operation, key)
         expect(answer.status, JSON.stringify(answer.body)).toBe(status)
         if (listed) {
-          const ids = await allIds(operation, key())
+          const ids = await allIds(operation, key)
           expect(ids).toContain(mine?.id)
           expect(ids).not.toContain(theirs?.id)
         }
@@ -217,32 +281,50 @@ describe.each(ROLES)('the role %s', role => {
     }
     if (reach === 'all')
       test(`may, in its own organisation: ${status}`, async () => {
-        const answer = await ask(operation, key(), await makeThing(of, admins.own))
+        const answer = await ask(operation, await caller(), await toRead(of, admins.own))
         expect(answer.status, JSON.stringify(answer.body)).toBe(status)
       })
     else {
       test(`may, with what it made: ${status}`, async () => {
-        const answer = await ask(operation, key(), await makeThing(of, key()))
+        const key = await caller()
+        const answer = await ask(operation, key, await toRead(of, key))
         expect(answer.status, JSON.stringify(answer.body)).toBe(status)
       })
-      test(`${isChange ? 'may not change' : 'may see'} what it is invited to`, async () => {
-        const answer = await ask(operation, key(), await makeThing(of, admins.own, EMAIL))
-        expect(answer.status).toBe(isChange ? 403 : status)
-        if (isChange) expect(answer.body.code).toBe('meeting_not_yours')
-      })
+      if (way === 'person')
+        test(`${isChange ? 'may not change' : 'may see'} what it is invited to`, async () => {
+          const answer = await ask(operation, await caller(), await someThing(of, admins.own, EMAIL))
+          expect(answer.status, JSON.stringify(answer.body)).toBe(isChange ? 403 : status)
+          if (isChange) expect(answer.body.code).toBe('meeting_not_yours')
+        })
       test('does not learn of what is not its own', async () => {
-        expect((await ask(operation, key(), await makeThing(of, admins.own))).status).toBe(404)
+        expect((await ask(operation, await caller(), await someThing(of, admins.own))).status).toBe(404)
       })
     }
     test('does not learn of the other organisation’s: 404', async () => {
-      const ids = await makeThing(of, admins.other, EMAIL)
-      const answer = await ask(operation, key(), ids)
+      const key = await caller()
+      const answer = await ask(operation, key, await someThing(of, admins.other, EMAIL))
       expect(answer.status).toBe(404)
-      const unknown = { id: crypto.randomUUID(), deliveryId: crypto.randomUUID() }
-      const nothing = await ask(operation, key(), unknown)
+      const unknown = Object.fromEntries(IDS.map(name => [name, crypto.randomUUID()]))
+      const nothing = await ask(operation, key, unknown)
       expect([answer.body.code, answer.body.detail]).toEqual([nothing.body.code, nothing.body.detail])
     })
   })
+})
+
+test('all that was only read, or could not be changed, is as it was', async () => {
+  for (const [name, made] of kept) {
+    const [thing, key = ''] = name.split(' ')
+    const list = { meeting: '/v1/meetings', webhook: '/v1/webhooks' }[thing as string]
+    if (!list) continue
+    const { id } = await made
+    const answer = await api.call('GET', `${list}/${id}`, { key: key.startsWith('tk_') ? key : admins.own })
+    expect(answer.status, name).toBe(200)
+    expect(answer.body, name).toMatchObject(
+      thing === 'meeting'
+        ? { status: 'scheduled', topic: newMeeting().topic }
+        : { status: 'enabled', description: null },
+    )
+  }
 })
 
 async function allIds(operation: OperationId, key: string): Promise<string[]> {
@@ -306,7 +388,7 @@ describe('the table', () => {
       const { key } = (await api.call('POST', '/v1/keys', { key: admins.own, body })).body
       for (const operation of OPERATIONS) {
         if (ASKS[operation] === 'everybody' || !reachOf(operation, role)) continue
-        const unknown = { id: crypto.randomUUID(), deliveryId: crypto.randomUUID() }
+        const unknown = Object.fromEntries(IDS.map(name => [name, crypto.randomUUID()]))
         const needed = permissionOf(operation).scope
         const answer = await ask(operation, key, unknown)
         if (needed === null || needed === scope)
@@ -323,7 +405,7 @@ describe('the table', () => {
 test.each(['/v1/meetings/', '/V1/Meetings', '/v1/%6deetings', '/v1//meetings', '/v1/meetings/x/y/z', '/v1'])(
   'no other writing of an address gets past the table: %s',
   async path => {
-    const key = callers.auditor
+    const key = await callerOf('auditor', 'API key')
     const answer = await callApi(api.url, 'POST', path, { key, body: newMeeting() })
     expect([403, 404]).toContain(answer.status)
   },

@@ -52,8 +52,9 @@ const blocked = (ranges: string[]) => {
   return list
 }
 
-// No receiver stands there, whatever is allowed: "this host", link-local (where clouds keep their credentials, the IPv6
-// one of AWS too), multicast, reserved, broadcast.
+// No receiver stands there, whatever is allowed: "this host", link-local, multicast, reserved, broadcast, and where clouds
+// keep their machines' credentials: link-local too, and in IPv6 of AWS and Google, at Alibaba, and Azure's "wire server",
+// which has a public address.
 const NEVER = blocked([
   '0.0.0.0/8',
   '169.254.0.0/16',
@@ -63,6 +64,9 @@ const NEVER = blocked([
   'fe80::/10',
   'ff00::/8',
   'fd00:ec2::/32',
+  'fd20:ce::/32',
+  '100.100.100.200/32',
+  '168.63.129.16/32',
 ])
 
 // IANA's special-purpose registries: private, loopback, carrier NAT, protocol assignments, documentation, benchmarking,
