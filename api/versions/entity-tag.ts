@@ -13,10 +13,21 @@ export function entityTag(view: object): string {
 }
 
 /**
- * Answers with a resource and its tag; to a GET whose `If-None-Match` names the tag Express answers 304 instead.
+ * Answers with a resource and its tag, or with 304 to a GET whose `If-None-Match` names the tag. Not left to Express,
+ * which sends everything again where the request has `Cache-Control: no-cache`, as `fetch` adds by itself.
  * @param seen the resource as GET shows it, where the answer shows more
  */
 export function sendVersioned(response: Response, view: object, seen = view): void {
-  response.setHeader('ETag', entityTag(seen))
-  response.json(view)
+  const { method } = response.req
+  const tag = entityTag(seen)
+  response.setHeader('ETag', tag)
+  if ((method === 'GET' || method === 'HEAD') && isKnown(response.req.get('if-none-match'), tag))
+    response.status(304).end()
+  else response.json(view)
+}
+
+// RFC 9110 §13.1.2: compared weakly.
+function isKnown(header: string | undefined, tag: string): boolean {
+  if (header?.trim() === '*') return true
+  return header?.match(/"[\x21\x23-\x7e\x80-\xff]*"/g)?.includes(tag) ?? false
 }
