@@ -3,12 +3,8 @@ import { createDocument } from 'zod-openapi'
 import { auditPaths } from './audit/openapi.ts'
 import { customFieldsPaths } from './custom-fields/openapi.ts'
 import { keyPaths } from './keys/openapi.ts'
-import {
-  listQuerySchema,
-  meetingChangeSchema,
-  newMeetingSchema,
-  scopeQuerySchema,
-} from './meetings.schema.ts'
+import { listQuerySchema } from './listing/query.ts'
+import { meetingChangeSchema, newMeetingSchema, scopeQuerySchema } from './meetings.schema.ts'
 import { json, OF_ANY_BODY, refusals } from './openapi-answers.ts'
 import type { OpenApiDocument } from './openapi-document.ts'
 import { withExamples } from './openapi-examples.ts'
@@ -88,7 +84,9 @@ function describeApi() {
         },
         get: {
           operationId: 'listMeetings',
-          summary: 'Meetings by their start',
+          summary: 'Meetings by their start or by when they were made',
+          description:
+            'Filters are joined by "and". Pages stay whole while meetings are made and changed: a meeting that keeps its place comes exactly once. Read on with the "nextCursor" of each page until it is null.',
           requestParams: { query: listQuerySchema },
           responses: {
             200: json('One page', meetingListSchema),

@@ -32,7 +32,7 @@ export async function fillWithMeetings(url: string, { count, organizations, onPr
               else 2 + (n / 2) % (${organizations.length} - 1) end
           ] as organization_id,
           date_bin('15 minutes', now() + make_interval(secs => (n::float8 / ${count} - 2.0 / 3) * 94608000), '2026-01-01') as starts_at,
-          case n % 100 when 7 then 'cancelled' when 57 then 'cancelled' else 'held' end as kind
+          case n % 100 when 6 then 'cancelled' when 57 then 'cancelled' else 'held' end as kind
         from generate_series(${from}::int, ${to - 1}::int) n`
       await sql`
         insert into meetings (id, organization_id, external_id, topic, description, starts_at, ends_at, time_zone, status,
