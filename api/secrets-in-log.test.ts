@@ -4,11 +4,14 @@ import type { Log } from '../log.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { SIGN_IN_CLIENT } from '../sandbox/google/sign-in.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
-import { newMeeting, openTestApi, type TestApi } from './test-api.ts'
+import { openApiDocument } from './openapi.ts'
+import { operationAt } from './permissions.ts'
+import { newMeeting, openTestApi, type TestApi, until } from './test-api.ts'
 
 let google: GoogleSandbox
 let api: TestApi
 const lines: string[] = []
+const asked = new Set<string>()
 
 // Everything a line of any level could hold, errors with their causes too; nothing is taken out.
 function write(value: unknown, depth = 0): unknown {
@@ -21,8 +24,12 @@ function write(value: unknown, depth = 0): unknown {
     [...names].map(name => [name, write((value as Record<string, unknown>)[name], depth + 1)]),
   )
 }
-const keep = (fields: object, message: string) =>
-  void lines.push(JSON.stringify({ ...(write(fields) as object), message }))
+const keep = (fields: object, message: string) => {
+  lines.push(JSON.stringify({ ...(write(fields) as object), message }))
+  const { method, path } = fields as { method?: string; path?: string }
+  const found = method && path ? operationAt(method, path) : {}
+  if ('operation' in found) asked.add(found.operation as string)
+}
 const log: Log = { debug: keep, info: keep, warn: keep, error: keep, child: () => log }
 
 beforeAll(async () => {
@@ -53,7 +60,9 @@ test('no secret of the whole life of keys, clients, people and sessions is in th
     secrets[name] = secret
     return secret
   }
-  const post = (path: string, body: object, key = '') => api.call('POST', path, { body, key })
+  const post = (path: string, body: object, key = '') =>
+    // Answers that are kept for a repeat hold the secrets that were given out.
+    api.call('POST', path, { body, key, headers: { 'idempotency-key': crypto.randomUUID() } })
 
   const made = (await post('/v1/keys', { name: 'x', role: 'service' }, api.key)).body
   know('key', made.key)
@@ -84,8 +93,25 @@ test('no secret of the whole life of keys, clients, people and sessions is in th
   know('accessToken', entered.accessToken)
   know('refreshToken', entered.refreshToken)
   await post('/v1/meetings', newMeeting(), entered.accessToken)
-  const webhook = (await post('/v1/webhooks', { url: 'https://127.0.0.1:9/x' }, entered.accessToken)).body
+  const inAddress = know('inAddressOfWebhook', crypto.randomUUID())
+  const url = `https://127.0.0.1:9/x?token=${inAddress}`
+  const webhook = (await post('/v1/webhooks', { url }, entered.accessToken)).body
   know('webhookSecret', webhook.secret)
+  const rotated = (await post(`/v1/webhooks/${webhook.id}/rotate-secret`, {}, entered.accessToken)).body
+  know('rotatedWebhookSecret', rotated.secret)
+  await post(`/v1/webhooks/${webhook.id}/test`, {}, entered.accessToken)
+  await until('the test was posted', () => lines.some(line => line.includes('webhook posted')))
+  const { id: meetingId } = (await api.call('GET', '/v1/meetings', { key: entered.accessToken })).body
+    .items[0]
+  await api.db.execute(
+    `update recordings set status = 'available', s3_key = 'videos/x.mp4' where meeting_id = '${meetingId}'`,
+  )
+  const shown = await api.call('GET', `/v1/meetings/${meetingId}/recording`, { key: entered.accessToken })
+  const link = /https?:[^"]+X-Amz-Signature=[0-9a-f]+/.exec(JSON.stringify(shown.body))?.[0] ?? ''
+  know('signatureOfLink', new URL(link).searchParams.get('X-Amz-Signature') ?? '')
+  know('newPassword', 'Contraseña-muy-nueva-3')
+  for (const currentPassword of [secrets.wrongPassword, secrets.password])
+    await post('/v1/me/password', { currentPassword, newPassword: secrets.newPassword }, entered.accessToken)
   const next = (await post('/v1/auth/refresh', { refreshToken: entered.refreshToken })).body
   know('nextRefreshToken', next.refreshToken)
   await post('/v1/auth/refresh', { refreshToken: entered.refreshToken })
@@ -129,6 +155,9 @@ test('no secret of the whole life of keys, clients, people and sessions is in th
   const text = lines.join('\n')
   expect(lines.length).toBeGreaterThan(25)
   expect(text).toContain('/v1/auth/sign-in')
+  const unasked = secretOperations().filter(operation => !asked.has(operation))
+  expect(secretOperations().length).toBeGreaterThan(11)
+  expect(unasked, 'operations with a secret in them that this test does not ask').toEqual([])
   for (const [name, secret] of Object.entries(secrets)) {
     expect(text.includes(secret), `${name} in the log`).toBe(false)
     expect(text.includes(encodeURIComponent(secret)), `${name} in the log, encoded`).toBe(false)
@@ -142,7 +171,40 @@ test('no secret of the whole life of keys, clients, people and sessions is in th
     const [{ rows = '' } = {}] = await api.db.execute<{ rows: string }>(
       `select coalesce(string_agg(t::text, ' '), '') as rows from "${name}" t`,
     )
-    for (const [secretName, secret] of Object.entries(secrets))
+    for (const [secretName, secret] of Object.entries(secrets).filter(
+      // What a customer writes into an address is kept there, and nowhere else.
+      ([secretName]) => !(secretName === 'inAddressOfWebhook' && name === 'webhook_endpoints'),
+    ))
       expect(rows.includes(secret), `${secretName} in the table ${name}`).toBe(false)
   }
 })
+
+const SECRET_FIELD = /^(key|.*(secret|password|token))$/i
+const SECRET_PARAMETERS = new Set(['code', 'state'])
+
+/** Operations that take or give what is a secret by its name, of what the API's document knows. */
+function secretOperations(): string[] {
+  const document = JSON.parse(JSON.stringify(openApiDocument()))
+  const names = (node: unknown, depth = 0): string[] => {
+    if (depth > 12 || typeof node !== 'object' || node === null) return []
+    const { $ref, properties = {} } = node as { $ref?: string; properties?: object }
+    const referred = $ref?.startsWith('#/components/schemas/') && document.components.schemas[$ref.slice(21)]
+    return [
+      ...Object.keys(properties),
+      ...(referred ? names(referred, depth + 1) : []),
+      ...Object.entries(node)
+        .filter(([name]) => name !== 'examples' && name !== 'example')
+        .flatMap(([, value]) => names(value, depth + 1)),
+    ]
+  }
+  const operations = Object.values(document.paths).flatMap(methods => Object.values(methods as object))
+  const parameters = (operation: { parameters?: { name: string }[] }) =>
+    (operation.parameters ?? []).map(({ name }) => name)
+  return operations
+    .filter(
+      operation =>
+        names(operation).some(name => SECRET_FIELD.test(name) && name !== 'hasPassword') ||
+        parameters(operation).some(name => SECRET_PARAMETERS.has(name)),
+    )
+    .map(operation => operation.operationId)
+}
