@@ -1,5 +1,5 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
-import { and, eq, gt, isNull, lt, ne } from 'drizzle-orm'
+import { and, eq, gt, isNotNull, isNull, lt, ne } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import { refreshTokens, type SessionEnd, sessions, users } from './schema.ts'
 import type { UserRow } from './users.ts'
@@ -19,6 +19,8 @@ const IDLE_MS = 14 * DAY_MS
 const LONGEST_MS = 90 * DAY_MS
 /** Sessions that are over are kept for a while, so that a copied token is still known for one. */
 const FORGOTTEN_AFTER_MS = 30 * DAY_MS
+/** A token that comes again within this time, while the next one has not been seen, has lost its answer. */
+const ANSWER_LOST_MS = 60_000
 
 const TOKEN_SHAPE = /^tr_[\w-]{43}$/
 const hashOf = (token: string) => createHash('sha256').update(token).digest('hex')
@@ -41,38 +43,76 @@ export async function openSession(
   return { session, refresh: await giveToken(tx, session, now) }
 }
 
-async function giveToken(tx: Transaction, session: SessionRow, now: Date): Promise<GivenRefreshToken> {
+async function giveToken(
+  tx: Transaction,
+  session: SessionRow,
+  now: Date,
+  previousHash: string | null = null,
+): Promise<GivenRefreshToken> {
   const token = `tr_${randomBytes(32).toString('base64url')}`
   const expiresAt = new Date(Math.min(now.getTime() + IDLE_MS, session.expiresAt.getTime()))
   const { organizationId, id: sessionId } = session
   await tx
     .insert(refreshTokens)
-    .values({ hash: hashOf(token), organizationId, sessionId, createdAt: now, expiresAt })
+    .values({ hash: hashOf(token), organizationId, sessionId, createdAt: now, expiresAt, previousHash })
   return { token, expiresAt }
 }
 
 export type RefreshOutcome =
-  | { kind: 'refreshed'; session: SessionRow; user: UserRow; refresh: GivenRefreshToken }
+  | {
+      kind: 'refreshed'
+      session: SessionRow
+      user: UserRow
+      refresh: GivenRefreshToken
+      /** It was used before, and its answer was lost. */
+      repeated: boolean
+    }
   /** It was used before: whoever has it now, somebody copied it. The session has been ended. */
   | { kind: 'reused'; session: SessionRow }
   | { kind: 'refused' }
 
 /**
- * Takes a refresh token and gives the next one of its session. Of two that come with the same token at once one is the
- * second, and ends the session.
+ * Takes a refresh token and gives the next one of its session. A token that was used ends the session, except where its
+ * answer was lost, as in a crash: within a minute, and as long as the token that followed it has not come, it is
+ * followed by another one, and the first is good no more. So of two people with the same token one is always found out
+ * when they go on, and nobody is locked out by a lost answer.
  */
 export async function refreshSession(tx: Transaction, token: string, now: Date): Promise<RefreshOutcome> {
   const found = await lockByToken(tx, token)
   if (!found) return { kind: 'refused' }
   const { session, user, given } = found
-  if (given.usedAt) {
+  const over = session.revokedAt || session.expiresAt <= now || given.expiresAt <= now || user.disabledAt
+  const repeated = given.usedAt !== null || given.replacedAt !== null
+  if (repeated && (over || !(await replaceLost(tx, given, now)))) {
     await endSession(tx, session.id, 'reused', now)
     return { kind: 'reused', session }
   }
-  const over = session.revokedAt || session.expiresAt <= now || given.expiresAt <= now || user.disabledAt
   if (over) return { kind: 'refused' }
-  await tx.update(refreshTokens).set({ usedAt: now }).where(eq(refreshTokens.hash, given.hash))
-  return { kind: 'refreshed', session, user, refresh: await giveToken(tx, session, now) }
+  if (!repeated)
+    await tx.update(refreshTokens).set({ usedAt: now }).where(eq(refreshTokens.hash, given.hash))
+  const refresh = await giveToken(tx, session, now, given.hash)
+  return { kind: 'refreshed', session, user, refresh, repeated }
+}
+
+/** Makes way for another token in the place of one that never seems to have arrived. @returns whether that may be */
+async function replaceLost(
+  tx: Transaction,
+  given: typeof refreshTokens.$inferSelect,
+  now: Date,
+): Promise<boolean> {
+  if (given.replacedAt || !given.usedAt || now.getTime() - given.usedAt.getTime() > ANSWER_LOST_MS) return false
+  const following = eq(refreshTokens.previousHash, given.hash)
+  const [arrived] = await tx
+    .select({ hash: refreshTokens.hash })
+    .from(refreshTokens)
+    .where(and(following, isNotNull(refreshTokens.usedAt)))
+    .limit(1)
+  if (arrived) return false
+  await tx
+    .update(refreshTokens)
+    .set({ replacedAt: now })
+    .where(and(following, isNull(refreshTokens.replacedAt)))
+  return true
 }
 
 /** Ends the session that a refresh token, used or not, belongs to. @returns it, unless it was over before */

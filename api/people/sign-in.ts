@@ -89,12 +89,13 @@ export async function enter(deps: SignInDeps, user: UserRow, way: SessionRow['wa
   return give(deps, entered)
 }
 
-/** Gives the next tokens of a session. @throws {Problem} `wrong_refresh_token`, `refresh_token_reused` */
+/** Gives the next tokens of a session; once more where the answer was lost (see {@link refreshSession}). @throws {Problem} `wrong_refresh_token`, `refresh_token_reused` */
 export async function refresh(deps: SignInDeps, refreshToken: string): Promise<SignedIn> {
   const now = new Date(deps.clock.now())
   const outcome = await deps.database.transaction(async tx => {
     const taken = await refreshSession(tx, refreshToken, now)
     if (taken.kind === 'reused') await note(tx, taken.session, 'user.refresh_token_reused')
+    if (taken.kind === 'refreshed' && taken.repeated) await note(tx, taken.session, 'user.refresh_repeated')
     return taken
   })
   if (outcome.kind === 'reused')
