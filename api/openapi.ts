@@ -2,6 +2,8 @@ import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
 import { auditPaths } from './audit/openapi.ts'
 import { customFieldsPaths } from './custom-fields/openapi.ts'
+import { icsPaths } from './ics/openapi.ts'
+import { withIdempotency } from './idempotency/openapi.ts'
 import { keyPaths } from './keys/openapi.ts'
 import { listQuerySchema } from './listing/query.ts'
 import { meetingChangeSchema, newMeetingSchema, scopeQuerySchema } from './meetings.schema.ts'
@@ -12,17 +14,14 @@ import { withHeaders } from './openapi-headers.ts'
 import { SECURITY_SCHEMES, withPermissions } from './openapi-permissions.ts'
 import { withTags } from './openapi-tags.ts'
 import { organizationPaths } from './organization/openapi.ts'
+import { participantPaths } from './participants/openapi.ts'
 import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
 import { retentionPaths } from './retention/openapi.ts'
 import { seriesPaths } from './series/openapi.ts'
 import { tokenPaths } from './tokens/openapi.ts'
-import {
-  meetingListSchema,
-  meetingViewSchema,
-  participantsViewSchema,
-  recordingViewSchema,
-} from './views.schema.ts'
+import { withVersions } from './versions/openapi.ts'
+import { meetingListSchema, meetingViewSchema, recordingViewSchema } from './views.schema.ts'
 import { webhookEvents, webhookPaths } from './webhooks/openapi.ts'
 
 const OF_BODY: ProblemCode[] = [
@@ -48,7 +47,8 @@ const path = z.object({ id: z.uuid().meta({ description: "The meeting's id" }) }
 export function openApiDocument(): OpenApiDocument {
   // Through JSON, so that no part of it is one that the schemas hold too.
   const described = JSON.parse(JSON.stringify(describeApi())) as OpenApiDocument
-  return withExamples(withHeaders(withTags(withPermissions(described))))
+  const complete = withVersions(withIdempotency(withPermissions(described)))
+  return withExamples(withHeaders(withTags(complete)))
 }
 
 function describeApi() {
@@ -72,14 +72,14 @@ function describeApi() {
           operationId: 'createMeeting',
           summary: 'Make a meeting, invite people to it and have it recorded',
           description:
-            'Answers when the Calendar event exists and everybody is invited. A meeting that has begun already is recorded at once. After a lost answer send the same request again with the same externalId: it goes on where it stopped.',
+            'Answers when the Calendar event exists and everybody is invited. A meeting that has begun already is recorded at once. After a lost answer send the same request again with the same Idempotency-Key, or the same externalId: it goes on where it stopped.',
           requestBody: { required: true, content: { 'application/json': { schema: newMeetingSchema } } },
           responses: {
             201: {
               ...json('The meeting, with its link', meetingViewSchema),
               headers: z.object({ Location: z.string() }),
             },
-            ...refusals(...OF_BODY, 'no_second_bot', 'external_id_taken', ...OF_GOOGLE),
+            ...refusals(...OF_BODY, 'no_second_bot', 'host_not_allowed', 'external_id_taken', ...OF_GOOGLE),
           },
         },
         get: {
@@ -139,17 +139,7 @@ function describeApi() {
           },
         },
       },
-      '/v1/meetings/{id}/participants': {
-        get: {
-          operationId: 'getParticipants',
-          summary: 'Who is invited, and who was in the call and when',
-          requestParams: { path },
-          responses: {
-            200: json('People invited and people seen', participantsViewSchema),
-            ...refusals('meeting_not_found'),
-          },
-        },
-      },
+      ...participantPaths(),
       '/v1/meetings/{id}/recording': {
         get: {
           operationId: 'getRecording',
@@ -158,6 +148,7 @@ function describeApi() {
           responses: { 200: json('The recording', recordingViewSchema), ...refusals('meeting_not_found') },
         },
       },
+      ...icsPaths(),
       ...seriesPaths(),
       ...customFieldsPaths(),
       ...webhookPaths(),

@@ -47,7 +47,7 @@ export function peoplePaths(): ZodOpenApiPathsObject {
         operationId: 'refreshSession',
         summary: 'Get the next access token, and the next refresh token',
         description:
-          'A refresh token works once. One that comes a second time was copied: its session ends. A session ends after 14 days without refresh, at the latest after 90.',
+          'A refresh token works once. One that comes a second time was copied: its session ends. Only within a minute, and before the token that followed it was used, it is taken for a request whose answer was lost: it is answered anew, and the tokens of the lost answer are good no more. A session ends after 14 days without refresh, at the latest after 90.',
         security: [],
         requestBody: body(refreshSchema),
         responses: {
