@@ -16,15 +16,27 @@ export async function chooseHost(
   usual: string,
 ): Promise<string> {
   if (wanted === undefined || wanted === usual.toLowerCase()) return usual
-  if (caller.role === 'external' && wanted !== caller.email)
-    throw notAllowed('must be your own address, or be left out')
+  if (await mayHost(tx, caller, wanted, usual)) return wanted
+  if (caller.role === 'external')
+    throw notAllowed(
+      'is no calendar in which you may have meetings made. Name your own address, or leave it out',
+    )
   const { hosts } = await readOrganization(tx, caller.organizationId)
-  if (hosts.includes(wanted)) return wanted
   throw notAllowed(
-    caller.role === 'external'
-      ? 'is not an address in whose calendar your organisation may make meetings. Leave it out'
-      : `must be one of ${[usual, ...hosts].join(', ')}. Whoever runs Testigo adds others ("npm run keys -- hosts")`,
+    `must be one of ${[usual, ...hosts].join(', ')}. Whoever runs Testigo adds others ("npm run keys -- hosts")`,
   )
+}
+
+/** Whether somebody may be named as the host of a caller's meeting. */
+export async function mayHost(
+  tx: Transaction,
+  caller: Caller,
+  wanted: string,
+  usual: string,
+): Promise<boolean> {
+  if (wanted === usual.toLowerCase()) return true
+  if (caller.role === 'external' && wanted !== caller.email) return false
+  return (await readOrganization(tx, caller.organizationId)).hosts.includes(wanted)
 }
 
 function notAllowed(message: string) {

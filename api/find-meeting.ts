@@ -1,3 +1,4 @@
+import { z } from 'zod'
 import type { Queryable, Transaction } from '../db/connect.ts'
 import { showMeeting } from '../db/meeting-view.ts'
 import { listInvited, lockMeeting, type MeetingRow } from '../db/meetings.ts'
@@ -70,4 +71,11 @@ export function refuseClosed(meeting: MeetingRow): void {
         : 'The meeting is over. Make a new one.',
       { meetingId: meeting.id },
     )
+}
+
+/** The meeting of an address. @throws {Problem} `meeting_not_found` for what is no id at all */
+export function meetingIdOf(request: { params: Record<string, unknown> }): string {
+  const parsed = z.uuid().safeParse(request.params.id)
+  if (!parsed.success) throw noSuchMeeting()
+  return parsed.data
 }

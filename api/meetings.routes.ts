@@ -1,18 +1,17 @@
 import { Router } from 'express'
-import { z } from 'zod'
-import { listAttempts, listPresences, showMeeting, showRecording } from '../db/meeting-view.ts'
-import { listInvited } from '../db/meetings.ts'
+import { listAttempts, showRecording } from '../db/meeting-view.ts'
 import { asCaller, callerOf } from './caller.ts'
 import { updateMeeting } from './change-meeting.ts'
-import { noSuchMeeting, viewOf } from './find-meeting.ts'
+import { meetingIdOf, noSuchMeeting, viewOf } from './find-meeting.ts'
 import { listPage } from './listing/list-meetings.ts'
 import { meetingChangeSchema, newMeetingSchema, scopeQuerySchema } from './meetings.schema.ts'
 import { createMeeting, type MeetingDeps } from './meetings.ts'
+import { participantsRoutes } from './participants/routes.ts'
 import { readBody, readQuery } from './read-input.ts'
 import { type RecordingLink, recordingLinks } from './recording-link.ts'
 import { sendVersioned } from './versions/entity-tag.ts'
 import { ifMatchOf } from './versions/if-match.ts'
-import { participantsView, recordingView } from './views.ts'
+import { recordingView } from './views.ts'
 import { withdrawMeeting } from './withdraw-meeting.ts'
 
 export interface RouteDeps extends MeetingDeps {
@@ -60,16 +59,7 @@ export function meetingsRoutes(deps: RouteDeps): Router {
       response.status(204).end()
     })
 
-  router.route('/:id/participants').get(async (request, response) => {
-    const caller = callerOf(response)
-    const { organizationId } = caller
-    const id = meetingIdOf(request)
-    const view = await asCaller(db, caller, async tx => {
-      if (!(await showMeeting(tx, organizationId, id))) throw noSuchMeeting()
-      return participantsView(await listInvited(tx, id), await listPresences(tx, organizationId, id))
-    })
-    response.json(view)
-  })
+  router.use('/:id/participants', participantsRoutes(deps))
 
   router.route('/:id/recording').get(async (request, response) => {
     const caller = callerOf(response)
@@ -85,10 +75,4 @@ export function meetingsRoutes(deps: RouteDeps): Router {
   })
 
   return router
-}
-
-function meetingIdOf(request: { params: Record<string, unknown> }): string {
-  const parsed = z.uuid().safeParse(request.params.id)
-  if (!parsed.success) throw noSuchMeeting()
-  return parsed.data
 }

@@ -4,6 +4,7 @@ import { auditPaths } from './audit/openapi.ts'
 import { customFieldsPaths } from './custom-fields/openapi.ts'
 import { icsPaths } from './ics/openapi.ts'
 import { withIdempotency } from './idempotency/openapi.ts'
+import { hookPaths } from './hooks/openapi.ts'
 import { keyPaths } from './keys/openapi.ts'
 import { listQuerySchema } from './listing/query.ts'
 import { meetingChangeSchema, newMeetingSchema, scopeQuerySchema } from './meetings.schema.ts'
@@ -158,6 +159,7 @@ function describeApi() {
       ...keyPaths(),
       ...peoplePaths(),
       ...tokenPaths(),
+      ...hookPaths(),
     },
     webhooks: webhookEvents(),
   })

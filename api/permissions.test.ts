@@ -6,13 +6,16 @@ import { openApiDocument } from './openapi.ts'
 import { type OperationId, PERMISSIONS, permissionOf, reachOf, scopesOf } from './permissions.ts'
 import { type Answer, callApi, newMeeting, openTestApi, signInUser, type TestApi } from './test-api.ts'
 
-type Thing = 'meeting' | 'series' | 'webhook' | 'delivery' | 'key' | 'user'
+type Thing = 'meeting' | 'participant' | 'series' | 'webhook' | 'delivery' | 'key' | 'user'
 
 /** A request that works, for whoever may send it. */
 interface Ask {
   /** What its address names. */
   of?: Thing
   body?: () => unknown
+  /** In the place of a body in JSON. */
+  file?: () => string
+  query?: string
   status: number
   /** Keys and clients are told that only people do this. */
   peopleOnly?: true
@@ -32,6 +35,10 @@ const soon = () => {
     end: new Date(start + 3_600_000).toISOString(),
   }
 }
+const newFile = () => {
+  const lines = [`UID:${crypto.randomUUID()}`, 'SUMMARY:Comité', 'DTSTART:20310304T150000Z', 'DURATION:PT1H']
+  return ['BEGIN:VCALENDAR', 'BEGIN:VEVENT', ...lines, 'END:VEVENT', 'END:VCALENDAR', ''].join('\r\n')
+}
 const newWebhook = () => ({ url: 'https://127.0.0.1:9/hook' })
 
 // For each line of the permission table. What is for everybody is tried without signing in.
@@ -42,7 +49,16 @@ const ASKS: Record<OperationId, Ask | 'everybody'> = {
   changeMeeting: { of: 'meeting', body: () => ({ topic: 'Otro' }), status: 200 },
   cancelMeeting: { of: 'meeting', status: 204 },
   getParticipants: { of: 'meeting', status: 200 },
+  addParticipant: { of: 'meeting', body: () => ({ email: someEmail() }), status: 201 },
+  getParticipant: { of: 'participant', status: 200 },
+  changeParticipant: { of: 'participant', body: () => ({ role: 'host' }), status: 200 },
+  removeParticipant: { of: 'participant', status: 204 },
+  exportMeeting: { of: 'meeting', status: 200 },
+  exportMeetings: { query: '?from=2031-01-01T00:00:00Z&to=2031-01-02T00:00:00Z', status: 200 },
+  importMeetings: { file: newFile, status: 200 },
   getRecording: { of: 'meeting', status: 200 },
+  findSeries: { query: '?externalId=none', status: 200 },
+  exportSeries: { of: 'series', status: 200 },
   getSeries: { of: 'series', status: 200 },
   getCustomFields: { status: 200 },
   setCustomFields: { body: () => ({ schema: null }), status: 200 },
@@ -87,6 +103,8 @@ const ASKS: Record<OperationId, Ask | 'everybody'> = {
   setPassword: 'everybody',
   startGoogleSignIn: 'everybody',
   finishGoogleSignIn: 'everybody',
+  takeCalendarPush: 'everybody',
+  takeWorkspaceEvent: 'everybody',
   createToken: 'everybody',
 }
 
@@ -194,6 +212,11 @@ async function makeThing(thing: Thing, key: string, invited?: string): Promise<R
         id: (await post('/v1/meetings', newMeeting(invited ? { participants: [{ email: invited }] } : {})))
           .id,
       }
+    case 'participant': {
+      const people = [{ email: invited ?? someEmail() }]
+      const { id, participants } = await post('/v1/meetings', newMeeting({ participants: people }))
+      return { id, participantId: participants[0].id }
+    }
     case 'series': {
       const recurring = { ...(invited && { participants: [{ email: invited }] }), recurrence: WEEKLY }
       return { id: (await post('/v1/meetings', newMeeting({ ...soon(), ...recurring }))).series.id }
@@ -221,9 +244,13 @@ async function webhookOf(key: string): Promise<string> {
 
 async function ask(operation: OperationId, key: string, ids: Record<string, string> = {}): Promise<Answer> {
   const [method = '', path = ''] = PERMISSIONS[operation].route.split(' ')
-  const { body } = ASKS[operation] as Ask
-  const at = path.replace(/\{(\w+)\}/g, (_all, name) => ids[name] ?? '')
-  return callApi(api.url, method, at, { key, ...(body && { body: body() }) })
+  const { body, file, query = '' } = ASKS[operation] as Ask
+  const at = path.replace(/\{(\w+)\}/g, (_all, name) => ids[name] ?? '') + query
+  return callApi(api.url, method, at, {
+    key,
+    ...(body && { body: body() }),
+    ...(file && { text: file(), headers: { 'content-type': 'text/calendar' } }),
+  })
 }
 
 test.each(OPERATIONS)('what to ask with %s is known here', operation => {

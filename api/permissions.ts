@@ -38,7 +38,32 @@ export const PERMISSIONS = {
     scope: 'meetings:read',
     roles: WHO_READS,
   },
+  addParticipant: {
+    route: 'POST /v1/meetings/{id}/participants',
+    scope: 'meetings:write',
+    roles: WHO_MAKES,
+  },
+  getParticipant: {
+    route: 'GET /v1/meetings/{id}/participants/{participantId}',
+    scope: 'meetings:read',
+    roles: WHO_READS,
+  },
+  changeParticipant: {
+    route: 'PATCH /v1/meetings/{id}/participants/{participantId}',
+    scope: 'meetings:write',
+    roles: WHO_MAKES,
+  },
+  removeParticipant: {
+    route: 'DELETE /v1/meetings/{id}/participants/{participantId}',
+    scope: 'meetings:write',
+    roles: WHO_MAKES,
+  },
+  exportMeeting: { route: 'GET /v1/meetings/{id}/ics', scope: 'meetings:read', roles: WHO_READS },
+  exportMeetings: { route: 'GET /v1/meetings/ics', scope: 'meetings:read', roles: WHO_READS },
+  importMeetings: { route: 'POST /v1/meetings/import', scope: 'meetings:write', roles: WHO_MAKES },
   getRecording: { route: 'GET /v1/meetings/{id}/recording', scope: 'recordings:read', roles: WHO_READS },
+  findSeries: { route: 'GET /v1/series', scope: 'meetings:read', roles: WHO_READS },
+  exportSeries: { route: 'GET /v1/series/{id}/ics', scope: 'meetings:read', roles: WHO_READS },
   getSeries: { route: 'GET /v1/series/{id}', scope: 'meetings:read', roles: WHO_READS },
   getCustomFields: {
     route: 'GET /v1/organization/custom-fields',
@@ -107,6 +132,12 @@ export const PERMISSIONS = {
   setPassword: { route: 'POST /v1/auth/password', scope: null, roles: 'everybody' },
   startGoogleSignIn: { route: 'GET /v1/auth/google', scope: null, roles: 'everybody' },
   finishGoogleSignIn: { route: 'GET /v1/auth/google/callback', scope: null, roles: 'everybody' },
+  takeCalendarPush: { route: 'POST /v1/hooks/google/calendar', scope: null, roles: 'everybody' },
+  takeWorkspaceEvent: {
+    route: 'POST /v1/hooks/google/workspace-events',
+    scope: null,
+    roles: 'everybody',
+  },
   createToken: { route: 'POST /v1/oauth/token', scope: null, roles: 'everybody' },
 } as const satisfies Record<string, Permission>
 

@@ -2,6 +2,7 @@ import express, { type ErrorRequestHandler, type Express, type RequestHandler } 
 import helmet from 'helmet'
 import type { Database } from '../db/connect.ts'
 import { tenantDatabase } from '../db/tenant.ts'
+import type { PushTokens } from '../google/push-token.ts'
 import type { Log } from '../log.ts'
 import { auditRoutes } from './audit/routes.ts'
 import { authenticate, authorize, findOperation } from './authenticate.ts'
@@ -9,6 +10,8 @@ import { allowOrigins } from './cors.ts'
 import { customFieldsRoutes } from './custom-fields/routes.ts'
 import { docsRoutes } from './docs.ts'
 import { healthRoutes } from './health.ts'
+import { icsRoutes, readCalendarFile, seriesIcsRoutes } from './ics/routes.ts'
+import { hookRoutes } from './hooks/routes.ts'
 import { answerOnce } from './idempotency/answer-once.ts'
 import { keysRoutes } from './keys/routes.ts'
 import { limitAddresses, limitCallers } from './limits.ts'
@@ -47,6 +50,8 @@ export function createServer(
     tokens: AccessTokens
     signingKeys: SigningKeys
     google: GoogleSignIn
+    /** Undefined where no push of Pub/Sub is expected. */
+    pushTokens: PushTokens | undefined
     publicUrl: string | undefined
     trustedProxies: readonly string[]
     corsOrigins: readonly string[]
@@ -92,10 +97,12 @@ export function createServer(
   )
   app.use(['/v1/auth', '/v1/oauth'], limitAddresses(deps.signInsPerMinute))
   app.use('/v1/oauth', oauthRoutes(deps))
+  app.use('/v1/hooks/google', hookRoutes(deps))
+  app.use('/v1/meetings/import', readCalendarFile())
   app.use('/v1', onlyJson, express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }))
   const limitMs = deps.googleLimitMs + BEYOND_GOOGLE_MS
   app.use('/v1', readIfMatch, answerOnce({ ...deps, limitMs, fail: answerProblem(deps.log) }))
-  app.use('/v1/meetings', meetingsRoutes(deps))
+  app.use('/v1/meetings', icsRoutes(deps), meetingsRoutes(deps))
   app.use('/v1/audit', auditRoutes(deps))
   app.use('/v1/organization', organizationRoutes(deps))
   app.use('/v1', retentionRoutes(deps))
@@ -104,7 +111,7 @@ export function createServer(
   app.use('/v1/me', meRoutes(deps))
   app.use('/v1/keys', keysRoutes(deps))
   app.use('/v1/users', usersRoutes(deps))
-  app.use('/v1/series', seriesRoutes(deps))
+  app.use('/v1/series', seriesRoutes(deps), seriesIcsRoutes(deps))
   app.use('/v1/organization/custom-fields', customFieldsRoutes(deps))
   app.use('/v1/webhooks', webhooksRoutes({ ...deps, allowPrivate: deps.allowPrivateWebhooks }))
   app.use(request => {
@@ -117,7 +124,8 @@ export function createServer(
 const onlyJson: RequestHandler = (request, _response, next) => {
   // Without a body there is nothing to object to here; the route misses it where it needs one.
   const hasBody = request.get('transfer-encoding') !== undefined || Number(request.get('content-length')) > 0
-  if (hasBody && request.is('application/json') === false)
+  const wasRead = request.body !== undefined
+  if (hasBody && !wasRead && request.is('application/json') === false)
     throw new Problem('unsupported_media_type', 'Send the body with "Content-Type: application/json".')
   next()
 }

@@ -23,7 +23,15 @@ const endingView = z
   .meta({ id: 'Ending' })
 
 const invitedView = z
-  .object({ email: z.string(), name: maybe(z.string()), role: z.enum(['host', 'participant']) })
+  .object({
+    id: z.uuid(),
+    email: z.string(),
+    name: maybe(z.string()),
+    role: z.enum(['host', 'participant']),
+    response: z
+      .enum(['needs_action', 'accepted', 'tentative', 'declined'])
+      .meta({ description: 'To the invitation, as the calendar has it' }),
+  })
   .meta({ id: 'InvitedPerson' })
 
 const meetingFields = {
@@ -130,9 +138,20 @@ const coverageView = z
 const link = z.object({ url: z.url(), expiresAt: instant })
 
 const stay = { joinedAt: instant, leftAt: maybe(instant) }
+export const participantViewSchema = invitedView
+  .extend({
+    respondedAt: maybe(instant),
+    joinedAt: maybe(instant).meta({ description: 'When they first came into the call' }),
+    leftAt: maybe(instant).meta({
+      description: 'When they last left it; null while they are in it, or where they never came',
+    }),
+    stays: z.array(z.object(stay)),
+    invitedAt: instant,
+  })
+  .meta({ id: 'Participant' })
 export const participantsViewSchema = z
   .object({
-    invited: z.array(invitedView.extend({ stays: z.array(z.object(stay)) }).meta({ id: 'InvitedWithStays' })),
+    invited: z.array(participantViewSchema),
     presences: z
       .array(
         z.object({
@@ -241,7 +260,9 @@ export const problemSchema = z
   .meta({ id: 'Problem', description: 'RFC 9457 problem document; "code" is stable' })
 
 export type MeetingView = z.infer<typeof meetingViewSchema>
+export type MeetingList = z.infer<typeof meetingListSchema>
 export type ListedMeeting = z.infer<typeof listedMeeting>
+export type ParticipantView = z.infer<typeof participantViewSchema>
 export type ParticipantsView = z.infer<typeof participantsViewSchema>
 export type RecordingView = z.infer<typeof recordingViewSchema>
 export type EndingView = z.infer<typeof endingView>

@@ -9,6 +9,7 @@ import type {
   ListedMeeting,
   MeetingView,
   ParticipantsView,
+  ParticipantView,
   RecordingView,
 } from './views.schema.ts'
 
@@ -55,7 +56,7 @@ export function listedMeeting({ meeting, recording }: MeetingWithRecording): Lis
 export function meetingView(row: MeetingWithRecording, invited: ParticipantRow[]): MeetingView {
   return {
     ...listedMeeting(row),
-    participants: invited.map(({ email, name, role }) => ({ email, name, role })),
+    participants: invited.map(({ id, email, name, role, response }) => ({ id, email, name, role, response })),
   }
 }
 
@@ -83,16 +84,31 @@ export function participantsView(invited: ParticipantRow[], seen: PresenceRow[])
       bot,
     }))
   return {
-    invited: invited.map(({ email, name, role }) => ({
-      email,
-      name,
-      role,
-      stays: presences
-        .filter(presence => presence.email === email)
-        .map(({ joinedAt, leftAt }) => ({ joinedAt, leftAt })),
-    })),
+    invited: invited.map(person =>
+      participantView(
+        person,
+        presences.filter(({ email }) => email === person.email),
+      ),
+    ),
     presences,
     source,
+  }
+}
+
+/** Somebody invited, with when they were in the call. */
+function participantView(person: ParticipantRow, seen: ParticipantView['stays']): ParticipantView {
+  const { id, email, name, role, response } = person
+  const stays = seen.map(({ joinedAt, leftAt }) => ({ joinedAt, leftAt }))
+  const isThere = stays.some(({ leftAt }) => leftAt === null)
+  const left = stays.flatMap(({ leftAt }) => leftAt ?? []).sort()
+  return {
+    ...{ id, email, name, role, response },
+    respondedAt: iso(person.respondedAt),
+    // By the time they came.
+    joinedAt: stays[0]?.joinedAt ?? null,
+    leftAt: isThere ? null : (left.at(-1) ?? null),
+    stays,
+    invitedAt: person.createdAt.toISOString(),
   }
 }
 

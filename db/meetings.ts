@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { and, asc, eq, isNull, notInArray, sql } from 'drizzle-orm'
+import { and, asc, eq, inArray, isNull, notInArray, sql } from 'drizzle-orm'
 import { type AuditNote, noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import { meetingFacts } from './meeting-facts.ts'
@@ -127,6 +127,19 @@ export async function listInvited(db: Queryable, meetingId: string): Promise<Par
     .from(participants)
     .where(and(eq(participants.meetingId, meetingId), isNull(participants.removedAt)))
     .orderBy(asc(participants.createdAt), asc(participants.email))
+}
+
+/** The same for many meetings. */
+export async function listInvitedOfMany(
+  db: Queryable,
+  meetingIds: readonly string[],
+): Promise<Map<string, ParticipantRow[]>> {
+  const rows = await db
+    .select()
+    .from(participants)
+    .where(and(inArray(participants.meetingId, [...meetingIds]), isNull(participants.removedAt)))
+    .orderBy(asc(participants.createdAt), asc(participants.email))
+  return Map.groupBy(rows, ({ meetingId }) => meetingId)
 }
 
 // Where callers know a field by another name.

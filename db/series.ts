@@ -292,6 +292,78 @@ export async function firstMeeting(db: Queryable, seriesId: string): Promise<{ i
   return row
 }
 
+/** The first meeting of a series that has not begun. */
+export async function firstUpcoming(
+  db: Queryable,
+  seriesId: string,
+  now: Date,
+): Promise<{ id: string } | undefined> {
+  const [row] = await db
+    .select({ id: meetings.id })
+    .from(meetings)
+    .where(and(eq(meetings.seriesId, seriesId), eq(meetings.status, 'scheduled'), gt(meetings.startsAt, now)))
+    .orderBy(asc(meetings.originalStart))
+    .limit(1)
+  return row
+}
+
+/** The meeting of a series with this start by the rule: the one that takes place, or else the one that was cancelled. */
+export async function findOccurrence(
+  db: Queryable,
+  seriesId: string,
+  originalStart: Date,
+): Promise<MeetingRow | undefined> {
+  const [row] = await db
+    .select()
+    .from(meetings)
+    .where(and(eq(meetings.seriesId, seriesId), eq(meetings.originalStart, originalStart)))
+    .orderBy(sql`${meetings.status} = 'cancelled'`)
+    .limit(1)
+  return row
+}
+
+/** Meetings of a series that take place and differ from it, by the start that the rule gave them. */
+export async function listDifferent(db: Queryable, seriesId: string): Promise<MeetingRow[]> {
+  return db
+    .select()
+    .from(meetings)
+    .where(
+      and(
+        eq(meetings.seriesId, seriesId),
+        ne(meetings.status, 'cancelled'),
+        sql`${meetings.ownFields} <> '[]'::jsonb`,
+      ),
+    )
+    .orderBy(asc(meetings.originalStart))
+}
+
+/** The series with this external id, and those that took over from it when their later meetings were changed. */
+export async function listSeriesByExternalId(
+  db: Queryable,
+  organizationId: string,
+  externalId: string,
+): Promise<SeriesRow[]> {
+  const first = await findSeriesByExternalId(db, organizationId, externalId)
+  const found = first ? [first] : []
+  for (let last = found; last.length > 0; ) {
+    last = await db
+      .select()
+      .from(series)
+      .where(
+        and(
+          eq(series.organizationId, organizationId),
+          inArray(
+            series.continues,
+            last.map(({ id }) => id),
+          ),
+        ),
+      )
+      .orderBy(asc(series.startsAt), asc(series.id))
+    found.push(...last)
+  }
+  return found
+}
+
 /** What somebody did to a series, for the audit log. */
 function auditSeries(
   tx: Queryable,

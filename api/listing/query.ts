@@ -20,46 +20,62 @@ const listOf = <Word extends string>(allowed: readonly Word[], example: string) 
     .meta({ description: `One or more of ${allowed.join(', ')}, with commas`, example })
 
 // As testigo_words (db/meeting-search.sql) takes words apart.
-const PUNCTUATION = '\\u0000-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u00bf\\u2000-\\u206f\\u3000-\\u303f'
+const PUNCTUATION =
+  '\\u0000-\\u002f\\u003a-\\u0040\\u005b-\\u0060\\u007b-\\u00bf\\u2000-\\u206f\\u3000-\\u303f'
 const HAS_WORD = new RegExp(`[^${PUNCTUATION}\\u0300-\\u036f]`)
+
+const FILTERS = {
+  status: listOf(MEETING_STATUSES, 'scheduled').optional(),
+  recordingStatus: listOf(RECORDING_STATUSES, 'available,partial').optional(),
+  from: dateTime.optional().meta({ description: 'Only meetings that start then or later' }),
+  to: dateTime.optional().meta({ description: 'Only meetings that start before' }),
+  externalId: words(200).optional(),
+  series: z.uuid().optional().meta({ description: 'Only meetings of this series' }),
+  host: email.optional().meta({ description: 'Only meetings in the calendar of this organiser' }),
+  participant: email.optional().meta({ description: 'Only meetings this address is invited to' }),
+  relatedType: words(100).optional().meta({
+    description: 'With relatedId: only meetings about this object of your system',
+    example: 'case',
+  }),
+  relatedId: words(200).optional().meta({ description: 'With relatedType', example: '17' }),
+  customFields: z
+    .record(plain(z.string().min(1).max(200)), plain(z.string().max(500)))
+    .refine(fields => Object.keys(fields).length <= MOST_CUSTOM_FIELDS, {
+      error: `must be at most ${MOST_CUSTOM_FIELDS}`,
+    })
+    .optional()
+    .meta({
+      description:
+        'customFields[name]=value: only meetings whose custom field is exactly that: a text, a number or true or false as JSON writes it, or a list that has it',
+      example: { sede: 'Bogotá' },
+      param: { style: 'deepObject', explode: true },
+    }),
+  text: words(200)
+    .refine(text => HAS_WORD.test(text), { error: 'must have a letter or a digit' })
+    .optional()
+    .meta({
+      description:
+        'Only meetings with all of these words in topic, description or externalId, without regard to case and accents. Three letters or more may be the beginning of a word',
+      example: 'comité',
+    }),
+  sort: z.enum(SORTS).default('start').meta({ description: 'A minus: the latest first' }),
+}
+
+interface RelatedPair {
+  relatedType?: string | undefined
+  relatedId?: string | undefined
+}
+const bothOrNone = ({ relatedType, relatedId }: RelatedPair) =>
+  (relatedType === undefined) === (relatedId === undefined)
+const BOTH_OR_NONE = { error: 'relatedType and relatedId go together', path: ['relatedType'] }
+
+/** What `GET /v1/meetings/ics` takes. */
+export const exportQuerySchema = z.strictObject(FILTERS).refine(bothOrNone, BOTH_OR_NONE)
 
 /** What `GET /v1/meetings` takes. */
 export const listQuerySchema = z
   .strictObject({
-    status: listOf(MEETING_STATUSES, 'scheduled').optional(),
-    recordingStatus: listOf(RECORDING_STATUSES, 'available,partial').optional(),
-    from: dateTime.optional().meta({ description: 'Only meetings that start then or later' }),
-    to: dateTime.optional().meta({ description: 'Only meetings that start before' }),
-    externalId: words(200).optional(),
-    series: z.uuid().optional().meta({ description: 'Only meetings of this series' }),
-    host: email.optional().meta({ description: 'Only meetings in the calendar of this organiser' }),
-    participant: email.optional().meta({ description: 'Only meetings this address is invited to' }),
-    relatedType: words(100).optional().meta({
-      description: 'With relatedId: only meetings about this object of your system',
-      example: 'case',
-    }),
-    relatedId: words(200).optional().meta({ description: 'With relatedType', example: '17' }),
-    customFields: z
-      .record(plain(z.string().min(1).max(200)), plain(z.string().max(500)))
-      .refine(fields => Object.keys(fields).length <= MOST_CUSTOM_FIELDS, {
-        error: `must be at most ${MOST_CUSTOM_FIELDS}`,
-      })
-      .optional()
-      .meta({
-        description:
-          'customFields[name]=value: only meetings whose custom field is exactly that: a text, a number or true or false as JSON writes it, or a list that has it',
-        example: { sede: 'Bogotá' },
-        param: { style: 'deepObject', explode: true },
-      }),
-    text: words(200)
-      .refine(text => HAS_WORD.test(text), { error: 'must have a letter or a digit' })
-      .optional()
-      .meta({
-        description:
-          'Only meetings with all of these words in topic, description or externalId, without regard to case and accents. Three letters or more may be the beginning of a word',
-        example: 'comité',
-      }),
-    sort: z.enum(SORTS).default('start').meta({ description: 'A minus: the latest first' }),
+    ...FILTERS,
     limit: z.coerce.number().int().min(1).max(MOST_ITEMS).default(50),
     cursor: z
       .string()
@@ -67,12 +83,7 @@ export const listQuerySchema = z
       .optional()
       .meta({ description: '"nextCursor" of the page before, with the same filters and sort' }),
   })
-  .refine(({ relatedType, relatedId }) => (relatedType === undefined) === (relatedId === undefined), {
-    error: 'relatedType and relatedId go together',
-    path: ['relatedType'],
-  })
-
-export type ListQuery = z.output<typeof listQuerySchema>
+  .refine(bothOrNone, BOTH_OR_NONE)
 
 const FIELD = /^customFields\[(.+)\]$/s
 
@@ -87,11 +98,16 @@ export function gatherCustomFields(query: Record<string, unknown>): Record<strin
       throw new Problem('invalid_query', 'customFields: name the field, such as customFields[sede]=Bogotá')
     else others.push([key, value])
   }
-  return Object.fromEntries(fields.length > 0 ? [...others, ['customFields', Object.fromEntries(fields)]] : others)
+  return Object.fromEntries(
+    fields.length > 0 ? [...others, ['customFields', Object.fromEntries(fields)]] : others,
+  )
 }
 
 /** The query as the database is asked. */
-export function filterOf(query: ListQuery): { filter: MeetingFilter; order: ListOrder } {
+export function filterOf(query: z.output<typeof exportQuerySchema>): {
+  filter: MeetingFilter
+  order: ListOrder
+} {
   const { status, recordingStatus, host, series, relatedType, relatedId, customFields, sort } = query
   const { from, to, externalId, participant, text } = query
   return {
@@ -102,7 +118,9 @@ export function filterOf(query: ListQuery): { filter: MeetingFilter; order: List
       organizer: host,
       seriesId: series,
       related:
-        relatedType !== undefined && relatedId !== undefined ? { type: relatedType, id: relatedId } : undefined,
+        relatedType !== undefined && relatedId !== undefined
+          ? { type: relatedType, id: relatedId }
+          : undefined,
       customFields: customFields && Object.entries(customFields).sort(([a], [b]) => (a < b ? -1 : 1)),
     },
     order: { by: sort.endsWith('start') ? 'startsAt' : 'createdAt', descending: sort.startsWith('-') },

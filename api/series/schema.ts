@@ -1,4 +1,5 @@
 import { z } from 'zod'
+import { words } from '../meetings.schema.ts'
 
 const instant = z.iso.datetime().meta({ example: '2026-11-23T15:00:00.000Z' })
 
@@ -31,3 +32,11 @@ export const seriesViewSchema = z
     cancelledAt: instant.nullable(),
   })
   .meta({ id: 'Series' })
+
+export const seriesListSchema = z.object({ items: z.array(seriesViewSchema) }).meta({ id: 'SeriesList' })
+
+export const seriesQuerySchema = z.strictObject({
+  externalId: words(200).meta({ description: 'Your own id of the series', example: 'XOMA-2026-000123' }),
+})
+
+export type SeriesView = z.output<typeof seriesViewSchema>
