@@ -13,16 +13,18 @@ import {
 
 export type MailRow = typeof mails.$inferSelect
 
-/** The setting that switches a kind of mail to administrators off. */
+/** The setting that switches a kind of mail to administrators off; null: it cannot be. */
 const SWITCHES = {
   'recording.available': 'recordingAvailable',
   'recording.failed': 'recordingFailed',
   'coverage.alert': 'coverageAlert',
-} as const satisfies Partial<Record<MailKind, keyof NotificationSettings>>
+  'webhook.disabled': null,
+} as const satisfies Partial<Record<MailKind, keyof NotificationSettings | null>>
 
 interface NewMail {
   organizationId: string
-  meetingId: string
+  /** Null: it is about no meeting. */
+  meetingId: string | null
   facts?: Record<string, unknown>
   /** The same is told to the same person once only. */
   onceKey: string
@@ -45,7 +47,8 @@ export async function mailAdministrators(
     .select({ notifications: organizations.notifications, language: organizations.language })
     .from(organizations)
     .where(eq(organizations.id, organizationId))
-  if (!organization || organization.notifications[SWITCHES[kind]] === false) return
+  const isOff = SWITCHES[kind] !== null && organization?.notifications[SWITCHES[kind]] === false
+  if (!organization || isOff) return
   const to = organization.notifications.to ?? []
   const recipients = to.length > 0 ? to : await administratorsOf(tx, organizationId)
   await writeMails(tx, mail, recipients, organization.language)
@@ -104,7 +107,7 @@ async function writeMails(
 /** A mail in the hands of one sender, with what it is about as it is now. */
 export interface ClaimedMail {
   mail: MailRow
-  meeting: typeof meetings.$inferSelect
+  meeting: typeof meetings.$inferSelect | null
   recording: typeof recordings.$inferSelect | null
 }
 
@@ -126,7 +129,7 @@ export async function claimDueMails(
     return tx
       .select({ mail: mails, meeting: meetings, recording: recordings })
       .from(mails)
-      .innerJoin(meetings, eq(meetings.id, mails.meetingId))
+      .leftJoin(meetings, eq(meetings.id, mails.meetingId))
       .leftJoin(recordings, eq(recordings.meetingId, mails.meetingId))
       .where(sql`${mails.id} = any(${sql.param(`{${ids.join(',')}}`)}::uuid[])`)
   })

@@ -533,7 +533,8 @@ export const presences = pgTable(
     meetingId: uuid('meeting_id')
       .notNull()
       .references(() => meetings.id),
-    source: text('source').$type<'bot' | 'google'>().notNull().default('bot'),
+    /** `told`: by Workspace Events while the call was on, until Google's own record is read whole. */
+    source: text('source').$type<'bot' | 'google' | 'told'>().notNull().default('bot'),
     attemptId: uuid('attempt_id').references(() => attempts.id),
     personKey: text('person_key').notNull(),
     name: text('name'),
@@ -813,9 +814,8 @@ export const mails = pgTable(
       .notNull()
       .references(() => organizations.id),
     kind: text('kind').$type<MailKind>().notNull(),
-    meetingId: uuid('meeting_id')
-      .notNull()
-      .references(() => meetings.id),
+    /** Null for what is about no meeting. */
+    meetingId: uuid('meeting_id').references(() => meetings.id),
     /** Lower-cased. */
     recipient: text('recipient').notNull(),
     language: text('language').$type<'es' | 'en'>().notNull(),
@@ -839,7 +839,9 @@ export const mails = pgTable(
   ],
 )
 
-export type MailKind = 'recording.available' | 'recording.failed' | 'coverage.alert' | 'meeting.alarm'
+/** Mail about a meeting. */
+export type MeetingMailKind = 'recording.available' | 'recording.failed' | 'coverage.alert' | 'meeting.alarm'
+export type MailKind = MeetingMailKind | 'webhook.disabled'
 
 /** A signing secret of a webhook, sealed with the encryption key (never as it is). */
 export interface SealedSecret {

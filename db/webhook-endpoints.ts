@@ -1,6 +1,7 @@
 import { and, asc, count, eq, sql } from 'drizzle-orm'
 import { noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
+import { mailAdministrators } from './mails.ts'
 import { organizations, type SealedSecret, webhookDeliveries, webhookEndpoints } from './schema.ts'
 import { emitEvent, type WebhookEventType } from './webhooks.ts'
 
@@ -102,7 +103,8 @@ export async function enableEndpoint(
 
 /**
  * Posts nothing more to an endpoint that {@link lockEndpoint} holds. What waits for it counts as failed and can be
- * asked for again once it is enabled. Unless its owner wished it, the organisation's other endpoints are told.
+ * asked for again once it is enabled. Unless its owner wished it, the organisation's other endpoints are told, and
+ * its administrators by mail.
  */
 export async function disableEndpoint(
   tx: Transaction,
@@ -136,6 +138,14 @@ export async function disableEndpoint(
       type: 'webhook.disabled',
       at: now,
       data: { webhook },
+    })
+    // It may have been the only one, and its address may hold a secret.
+    await mailAdministrators(tx, {
+      organizationId: endpoint.organizationId,
+      meetingId: null,
+      kind: 'webhook.disabled',
+      facts: { webhookId: id, origin: new URL(url).origin, reason },
+      onceKey: `webhook.disabled:${id}:${now.toISOString()}`,
     })
   }
   return disabled

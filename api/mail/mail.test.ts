@@ -11,6 +11,7 @@ import { type OpenDatabase, openDatabase } from '../../db/connect.ts'
 import { claimDueMails, mailAdministrators, mailPeople, purgeMails, settleMail } from '../../db/mails.ts'
 import { mails, meetings, organizations, recordings, users } from '../../db/schema.ts'
 import { openTestDatabase } from '../../db/test-database.ts'
+import { disableEndpoint, insertEndpoint } from '../../db/webhook-endpoints.ts'
 import { createLog } from '../../log.ts'
 import { MailRefused, openPostOffice } from './post-office.ts'
 import { renderMail } from './render.ts'
@@ -358,6 +359,44 @@ describe('what a mail says', () => {
       'es',
     )
     expect(evil.html).not.toContain('href')
+  })
+})
+
+describe('a webhook that was disabled', () => {
+  const disable = async (reason: 'gone' | 'failing' | 'by_request') => {
+    const id = randomUUID()
+    const url = 'https://erp.example/hook?token=muysecreto'
+    const wish = { id, organizationId, url, description: null, eventTypes: null, secrets: [] }
+    await database.db.transaction(async tx => {
+      const row = await insertEndpoint(tx, wish)
+      if (row) await disableEndpoint(tx, row, reason, new Date())
+    })
+    return id
+  }
+
+  test.each([
+    ['es', 'failing', 'Webhook desactivado: https://erp.example', 'un día'],
+    ['en', 'gone', 'Webhook disabled: https://erp.example', '410'],
+  ] as const)(
+    'is mailed to the administrators (%s), who may have no other webhook',
+    async (language, reason, subject, why) => {
+      const { received, url } = await openMailServer()
+      await set({ language, notifications: { to: ['jefa@clinica.example'] } })
+      const id = await disable(reason)
+      sender(url)
+      await expect.poll(() => received.length, { timeout: 15_000 }).toBeGreaterThan(0)
+      const [{ to, raw } = { to: [], raw: '' }] = received
+      expect(to).toEqual(['jefa@clinica.example'])
+      const words = raw.replace(/=\r?\n/g, '').replaceAll('=C3=AD', 'í')
+      for (const word of [subject, why, id]) expect(words).toContain(word)
+      expect(words).not.toContain('muysecreto')
+    },
+  )
+
+  test('because its owner wished it is mailed to nobody', async () => {
+    await set({ notifications: { to: ['jefa@clinica.example'] } })
+    await disable('by_request')
+    expect(await rows()).toEqual([])
   })
 })
 

@@ -5,7 +5,8 @@ import { type ClaimedMail, claimDueMails, type MailOutcome, purgeMails, settleMa
 import type { Log } from '../../log.ts'
 import { MailRefused, type PostOffice } from './post-office.ts'
 import { renderMail } from './render.ts'
-import { mailContent } from './words.ts'
+import { webhookDisabledContent } from './webhook-words.ts'
+import { type MailContent, mailContent } from './words.ts'
 
 interface SenderDeps {
   db: Database
@@ -85,7 +86,7 @@ async function sendOne({ db, postOffice, clock, log }: SenderDeps, claimed: Clai
     outcome = { kind: 'again', inMs: LINK_LOOK_MS, error: 'waits for the copy in Drive' }
   else
     try {
-      const content = mailContent(mail.kind, mail.language, matterOf(claimed))
+      const content = contentOf(claimed)
       await postOffice.send({ id: mail.id, to: mail.recipient, ...renderMail(content, mail.language) })
       outcome = { kind: 'sent' }
     } catch (error) {
@@ -99,6 +100,12 @@ async function sendOne({ db, postOffice, clock, log }: SenderDeps, claimed: Clai
   if (outcome.kind === 'sent') log.info(about, 'mail sent')
 }
 
+function contentOf({ mail, meeting, recording }: ClaimedMail): MailContent {
+  if (mail.kind === 'webhook.disabled') return webhookDisabledContent(mail.language, mail.facts)
+  if (!meeting) throw new Error(`the mail ${mail.id} is about a meeting, and has none`)
+  return mailContent(mail.kind, mail.language, matterOf({ mail, meeting, recording }))
+}
+
 /** 15 s, doubled each time, at most two hours. */
 function retryDelayMs(attempts: number): number {
   return Math.min(LONGEST_RETRY_MS, FIRST_RETRY_MS * 2 ** Math.min(20, attempts - 1))
@@ -106,8 +113,9 @@ function retryDelayMs(attempts: number): number {
 
 // Nobody wants to be reminded of a meeting that was cancelled, moved or is over, or be told of what was erased.
 function isUseless({ mail, meeting }: ClaimedMail, now: number): boolean {
-  if (meeting.erasedAt !== null || (mail.uselessAt !== null && mail.uselessAt.getTime() <= now)) return true
-  if (mail.kind !== 'meeting.alarm') return false
+  if ((meeting && meeting.erasedAt !== null) || (mail.uselessAt !== null && mail.uselessAt.getTime() <= now))
+    return true
+  if (mail.kind !== 'meeting.alarm' || !meeting) return false
   return (
     meeting.status === 'cancelled' ||
     meeting.status === 'ended' ||
@@ -125,7 +133,7 @@ function linkIsOnItsWay({ mail, recording }: ClaimedMail, now: number): boolean 
   )
 }
 
-function matterOf({ mail, meeting, recording }: ClaimedMail) {
+function matterOf({ mail, meeting, recording }: ClaimedMail & { meeting: object }) {
   const { thresholdPercent } = mail.facts
   return {
     topic: meeting.topic,

@@ -1,5 +1,5 @@
 import { ENDINGS, type Ending } from '../../db/endings.ts'
-import type { MailKind } from '../../db/schema.ts'
+import type { MeetingMailKind } from '../../db/schema.ts'
 
 export type Language = 'es' | 'en'
 
@@ -57,7 +57,7 @@ const NAMES = {
 
 type Writer = (matter: MailMatter) => Omit<MailContent, 'facts'>
 
-const WRITERS: Record<MailKind, Record<Language, Writer>> = {
+const WRITERS: Record<MeetingMailKind, Record<Language, Writer>> = {
   'recording.available': {
     es: ({ topic, partial, driveLink }) => ({
       subject: partial ? `Grabación disponible con faltantes: ${topic}` : `Grabación disponible: ${topic}`,
@@ -117,7 +117,7 @@ const WRITERS: Record<MailKind, Record<Language, Writer>> = {
 }
 
 /** What a mail of this kind says about this matter. */
-export function mailContent(kind: MailKind, language: Language, matter: MailMatter): MailContent {
+export function mailContent(kind: MeetingMailKind, language: Language, matter: MailMatter): MailContent {
   const names = NAMES[language]
   const { topic, startsAt, endsAt, timeZone, ending, durationMs, coveragePercent, externalId } = matter
   const tellsOutcome = kind !== 'meeting.alarm'

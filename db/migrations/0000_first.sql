@@ -128,7 +128,7 @@ CREATE TABLE "mails" (
 	"id" uuid PRIMARY KEY NOT NULL,
 	"organization_id" uuid NOT NULL,
 	"kind" text NOT NULL,
-	"meeting_id" uuid NOT NULL,
+	"meeting_id" uuid,
 	"recipient" text NOT NULL,
 	"language" text NOT NULL,
 	"facts" jsonb DEFAULT '{}'::jsonb NOT NULL,
