@@ -151,9 +151,9 @@ const SETTINGS = {
     about: "Issuer of Google's identity tokens (OpenID Connect)",
   },
   TESTIGO_CALENDAR_POLL_SECONDS: {
-    schema: seconds(1, 86_400).default(120),
+    schema: seconds(0, 86_400).default(120),
     about:
-      'How long after a calendar was read it is read again where no push came; pushes need TESTIGO_PUBLIC_URL with https',
+      'How long after a calendar was read it is read again where no push came (pushes need TESTIGO_PUBLIC_URL with https); 0: what people change in calendars is not followed',
   },
   TESTIGO_CAPTURE_CALENDARS: {
     schema: list(isEmail, 'must be e-mail addresses, separated by commas').transform(entries =>

@@ -8,9 +8,12 @@ import { openDatabase } from '../db/connect.ts'
 import { openJobs } from '../db/jobs.ts'
 import { openMeetingLocks } from '../db/meeting-locks.ts'
 import { createGoogle } from '../google/google.ts'
+import { createPushTokens, type PushTokens } from '../google/push-token.ts'
 import type { Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
 import { startForgetting } from './idempotency/forget.ts'
+import { EVENTS_HOOK, followingSettings } from './calendar-following/following-deps.ts'
+import { startFollowing } from './calendar-following/start-following.ts'
 import { openPostOffice } from './mail/post-office.ts'
 import { startReminding } from './mail/remind.ts'
 import { startMailSender } from './mail/sender.ts'
@@ -65,8 +68,9 @@ export async function startApi(
     await openJobs(databaseUrl, error => log.error({ error }, 'the job queue complains')),
   )
   const store = opened.adopt(createStore(config.storage, log), open => open.close())
+  const google = createGoogle(config.google, { log, clock })
   const provider = createGoogleMeet({
-    google: createGoogle(config.google, { log, clock }),
+    google,
     settings: config.google,
   })
   const provisioning = createProvisioning({
@@ -93,6 +97,7 @@ export async function startApi(
       clock,
       settings: { ...config.googleSignIn, publicUrl },
     }),
+    pushTokens: pushTokensOf(config, clock),
     database: database.db,
     jobs,
     provider,
@@ -131,6 +136,11 @@ export async function startApi(
   await provisioning.start()
   opened.defer(() => jobs.stopTaking('provision-meeting'))
   opened.defer(() => jobs.stopTaking('provision-series'))
+  if (config.following.pollMs > 0) {
+    const settings = followingSettings(config, organizer)
+    const following = await startFollowing({ db: database.db, jobs, locks, google, provider, clock, log, settings })
+    opened.defer(() => following.close(CLOSE_LIMIT_MS))
+  } else log.warn({}, 'TESTIGO_CALENDAR_POLL_SECONDS is 0: what people change in calendars is not followed')
 
   const { port } = server.address() as AddressInfo
   const host = config.api.host.includes(':') ? `[${config.api.host}]` : config.api.host
@@ -141,6 +151,13 @@ export async function startApi(
     return closed
   }
   return { url: `http://${host}:${port}`, close, [Symbol.asyncDispose]: close }
+}
+
+/** Whose pushes of Pub/Sub are let in; nobody's, where it is not said as whom and to which audience they come. */
+function pushTokensOf({ following, api }: Config, clock: Clock): PushTokens | undefined {
+  const { pushEmail: email, certsUrl } = following
+  const audience = following.pushAudience ?? (api.publicUrl && `${api.publicUrl}${EVENTS_HOOK}`)
+  return email && audience ? createPushTokens({ audience, email, certsUrl }, { clock }) : undefined
 }
 
 /** @throws {SettingsRefused} for a mail server without a sender */

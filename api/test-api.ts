@@ -66,6 +66,8 @@ export async function openTestWorld(google: GoogleAt, googleTimeoutSeconds = 10)
     TESTIGO_GOOGLE_API_URL: google.baseUrls.calendar,
     TESTIGO_GOOGLE_MEET_URL: google.baseUrls.meet,
     TESTIGO_GOOGLE_TIMEOUT_SECONDS: String(googleTimeoutSeconds),
+    // Most tests count what Google is asked for.
+    TESTIGO_CALENDAR_POLL_SECONDS: '0',
     TESTIGO_BOT_EMAIL: 'testigo@clinica.example',
     TESTIGO_SECOND_BOT_EMAIL: 'testigo2@clinica.example',
     TESTIGO_S3_ENDPOINT: 'http://127.0.0.1:9',

@@ -193,9 +193,35 @@ export async function announceParticipant(
     )
     .limit(2)
   if (present.length !== (kind === 'joined' ? 0 : 1)) return
+  if (kind === 'joined' && (await isToldOf(db, meetingId, name))) return
   const { meeting: about } = await describe(db, meetingId)
   const data = { meeting: about, participant: { id: personKey, name } }
   await emitEvent(db, { organizationId, type, at, data, meetingId })
+}
+
+/** Has Google told of somebody of that name, and so have we, before a bot was there to see them? */
+async function isToldOf(db: Queryable, meetingId: string, name: string | null): Promise<boolean> {
+  if (name === null) return false
+  const rows = await db
+    .select({ source: presences.source })
+    .from(presences)
+    .where(and(eq(presences.meetingId, meetingId), eq(presences.name, name), isNull(presences.leftAt)))
+  return rows.filter(({ source }) => source === 'told').length > rows.filter(({ source }) => source === 'bot').length
+}
+
+/** Tells that somebody came into or left a call in which none of our bots is, as Google told us. Once for each stay. */
+export async function announceToldParticipant(
+  db: Queryable,
+  meeting: { id: string; organizationId: string },
+  change: { kind: 'joined' | 'left'; session: string; name: string | null; at: Date },
+): Promise<void> {
+  const { id: meetingId, organizationId } = meeting
+  const { kind, session: id, name, at } = change
+  const type = `participant.${kind}` as const
+  if (!(await somebodyListens(db, organizationId, type))) return
+  const { meeting: about } = await describe(db, meetingId)
+  const data = { meeting: about, participant: { id, name } }
+  await emitEvent(db, { organizationId, type, at, data, meetingId, onceKey: `${type}:${id}` })
 }
 
 /** Tells that too little of a call is in its recording. */

@@ -35,16 +35,22 @@ export function readCalendarPush(headers: IncomingHttpHeaders): CalendarPush | n
   }
 }
 
+/** What is kept of a channel's token: enough to know it again, and of no use to anybody else. */
+export function channelTokenHash(token: string): string {
+  return createHash('sha256').update(token).digest('base64url')
+}
+
 /**
  * Whether a push is of the channel that we opened. Pushes are not signed: the secret token is all there is, and how long
  * the comparison takes says nothing about it. `resourceId` may be unknown while the answer to the watch is on its way.
  */
 export function isFromChannel(
   push: CalendarPush,
-  channel: { channelId: string; resourceId: string | null; token: string },
+  channel: { channelId: string; resourceId: string | null; tokenHash: string },
 ): boolean {
-  const digest = (text: string) => createHash('sha256').update(text).digest()
-  const sameToken = timingSafeEqual(digest(push.token ?? ''), digest(channel.token))
+  const known = Buffer.from(channel.tokenHash)
+  const sent = Buffer.from(channelTokenHash(push.token ?? ''))
+  const sameToken = push.token !== null && known.length === sent.length && timingSafeEqual(known, sent)
   const sameResource = channel.resourceId === null || push.resourceId === channel.resourceId
   return sameToken && sameResource && push.channelId === channel.channelId
 }

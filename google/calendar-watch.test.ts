@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { describe, expect, test } from 'vitest'
 import { openReceiver } from '../sandbox/google/test-receiver.ts'
-import { isFromChannel, readCalendarPush } from './calendar-push.ts'
+import { channelTokenHash, isFromChannel, readCalendarPush } from './calendar-push.ts'
 import { isFault } from './fault.ts'
 import { openTestGoogle, type TestGoogle } from './test-google.ts'
 
@@ -32,13 +32,14 @@ describe('a channel on a calendar', () => {
     await expect.poll(() => receiver.received).toHaveLength(2)
     const pushes = receiver.received.map(({ headers }) => readCalendarPush(headers))
     expect(pushes.map(push => push?.state)).toEqual(['sync', 'exists'])
+    const tokenHash = channelTokenHash(wanted.token)
     for (const push of pushes) {
       if (!push) throw new Error('no push')
-      expect(isFromChannel(push, { ...opened, token: wanted.token })).toBe(true)
-      expect(isFromChannel(push, { ...opened, resourceId: null, token: wanted.token })).toBe(true)
-      expect(isFromChannel(push, { ...opened, token: 'otro' })).toBe(false)
-      expect(isFromChannel(push, { ...opened, token: wanted.token, resourceId: 'otro' })).toBe(false)
-      expect(isFromChannel(push, { ...opened, token: wanted.token, channelId: 'otro' })).toBe(false)
+      expect(isFromChannel(push, { ...opened, tokenHash })).toBe(true)
+      expect(isFromChannel(push, { ...opened, resourceId: null, tokenHash })).toBe(true)
+      expect(isFromChannel(push, { ...opened, tokenHash: channelTokenHash('otro') })).toBe(false)
+      expect(isFromChannel(push, { ...opened, tokenHash, resourceId: 'otro' })).toBe(false)
+      expect(isFromChannel(push, { ...opened, tokenHash, channelId: 'otro' })).toBe(false)
       expect(push.expiresAt?.getTime()).toBe(Math.floor(opened.expiresAt.getTime() / 1000) * 1000)
     }
   })
@@ -105,6 +106,6 @@ describe('a request that says it is a push', () => {
 
   test('without a token is not of a channel whose token is known', () => {
     const push = readCalendarPush(headers)
-    expect(push && isFromChannel(push, { channelId: 'a', resourceId: 'b', token: 'x' })).toBe(false)
+    expect(push && isFromChannel(push, { channelId: 'a', resourceId: 'b', tokenHash: channelTokenHash('') })).toBe(false)
   })
 })

@@ -31,10 +31,16 @@ export interface Spaces {
    * @throws {GoogleFault} only when it may work later; a refusal is noted and never thrown
    */
   configureSpace(wish: SpaceWish, signal?: AbortSignal): Promise<ConfiguredSpace>
+  /**
+   * Canonical name of the space with this code, as a user who may join it; null when Meet does not tell them.
+   * @throws {GoogleFault} only when it may work later
+   */
+  findSpace(as: string, meetingCode: string, signal?: AbortSignal): Promise<string | null>
 }
 
 // Covers spaces made by Calendar, and needs no review by Google (google-apis.md §2.1).
 const SCOPES = ['https://www.googleapis.com/auth/meetings.space.settings']
+const READ_SCOPES = ['https://www.googleapis.com/auth/meetings.space.readonly']
 const AUTO_RECORDING_FIELD = 'config.artifactConfig.recordingConfig.autoRecordingGeneration'
 
 export function createSpaces(deps: { call: CallGoogle; log: Log }): Spaces {
@@ -42,6 +48,20 @@ export function createSpaces(deps: { call: CallGoogle; log: Log }): Spaces {
   const { spaces } = meet('v2')
 
   return {
+    findSpace: async (as, meetingCode, signal) => {
+      const about: Call = { service: 'meet', method: 'spaces.get', subject: as, scopes: READ_SCOPES, signal }
+      try {
+        const { data } = await call(about, options =>
+          spaces.get({ name: `spaces/${meetingCode}` }, options),
+        )
+        return data.name ?? null
+      } catch (error) {
+        if (!(error instanceof GoogleFault) || error.retryable) throw error
+        log.warn({ meetingCode, code: error.code, reason: error.reason }, 'Meet did not tell the name of a space')
+        return null
+      }
+    },
+
     configureSpace: async ({ meetingCode, organizer, accessType, autoRecording }, signal) => {
       const refusals: string[] = []
       const about = (method: string): Call => ({

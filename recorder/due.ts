@@ -1,5 +1,6 @@
 import type { Config } from '../config.ts'
 import type { Patience } from '../db/schema.ts'
+import type { MeetingStatus } from '../db/states.ts'
 
 /** A job may come a little early, and clocks differ. */
 const EARLY_MS = 60_000
@@ -13,9 +14,13 @@ export function dueAt(meeting: Planned, config: Config): number {
   )
 }
 
-/** Was the meeting moved away from now? Its bot then waits for the new time. */
-export function isTooEarly(meeting: Planned, config: Config, now: number): boolean {
-  return now < dueAt(meeting, config) - EARLY_MS
+/** Was the meeting moved away from now? Its bot then waits for the new time. A call that is on already is never early. */
+export function isTooEarly(
+  meeting: Planned & { status: MeetingStatus },
+  config: Config,
+  now: number,
+): boolean {
+  return meeting.status !== 'in_progress' && now < dueAt(meeting, config) - EARLY_MS
 }
 
 /** Nobody records a call past this moment; milliseconds since the epoch. */

@@ -1,0 +1,79 @@
+import { setTimeout as delay } from 'node:timers/promises'
+import { within } from '../../clock.ts'
+import { followCalendars, takeDue } from '../../db/followed-calendars.ts'
+import { followCall } from '../call-following/follow-call.ts'
+import type { FollowingDeps } from './following-deps.ts'
+import { keepCalendar, wantedCalendars } from './keep-calendar.ts'
+import { syncCalendar } from './sync-calendar.ts'
+
+const LONGEST_TICK_MS = 5000
+const SHORTEST_TICK_MS = 250
+/** A job that was lost with its process is sent again after this long. */
+const RESEND_AFTER_MS = 120_000
+
+/**
+ * Follows the calendars in which meetings are made, and those that are captured, until closed: readings and upkeep are
+ * jobs, sent when they are due. Any number of processes may do so side by side.
+ */
+export async function startFollowing(deps: FollowingDeps): Promise<{ close(graceMs: number): Promise<void> }> {
+  const { db, jobs, clock, log, settings } = deps
+  const stopping = new AbortController()
+  const cutOff = new AbortController()
+  const running = new Set<Promise<void>>()
+  const tickMs = Math.max(SHORTEST_TICK_MS, Math.min(LONGEST_TICK_MS, settings.pollMs / 2))
+
+  function owned(work: Promise<void>): Promise<void> {
+    running.add(work)
+    const forget = () => running.delete(work)
+    // How it ended is for the one who awaits `work`.
+    work.then(forget, forget)
+    return work
+  }
+  const until = (taken: AbortSignal) => AbortSignal.any([cutOff.signal, taken])
+
+  async function sendDue(): Promise<void> {
+    const now = clock.now()
+    await followCalendars(db, [...(await wantedCalendars(deps))], new Date(now))
+    await db.transaction(async tx => {
+      const nextSync = new Date(now + Math.max(settings.pollMs, SHORTEST_TICK_MS))
+      for (const calendar of await takeDue(tx, 'syncAt', { now: new Date(now), next: nextSync }))
+        await jobs.send(tx, 'sync-calendar', { calendar, because: 'poll' }, { key: calendar })
+      const nextKeep = new Date(now + RESEND_AFTER_MS)
+      for (const calendar of await takeDue(tx, 'upkeepAt', { now: new Date(now), next: nextKeep }))
+        await jobs.send(tx, 'keep-calendar', { calendar }, { key: calendar })
+    })
+  }
+
+  async function tick(): Promise<void> {
+    while (!stopping.signal.aborted) {
+      try {
+        await sendDue()
+      } catch (error) {
+        if (!stopping.signal.aborted) log.error({ error }, 'calendars that are due could not be looked for')
+      }
+      await delay(tickMs, undefined, { signal: stopping.signal }).catch((error: unknown) => {
+        if (!stopping.signal.aborted) throw error
+      })
+    }
+  }
+
+  await jobs.work('sync-calendar', { atOnce: 2, pollMs: 500 }, (payload, job) =>
+    owned(syncCalendar(deps, payload, until(job.signal))),
+  )
+  await jobs.work('keep-calendar', { atOnce: 1, pollMs: 500 }, ({ calendar }, job) =>
+    owned(keepCalendar(deps, calendar, until(job.signal))),
+  )
+  await jobs.work('follow-call', { atOnce: 2, pollMs: 500 }, ({ event }, job) =>
+    owned(followCall(deps, event, until(job.signal))),
+  )
+  const ticking = tick()
+  return {
+    async close(graceMs) {
+      stopping.abort()
+      for (const name of ['sync-calendar', 'keep-calendar', 'follow-call'] as const) await jobs.stopTaking(name)
+      await within(graceMs, Promise.allSettled([ticking, ...running]))
+      cutOff.abort(new Error('the process stops'))
+      await Promise.allSettled([...running])
+    },
+  }
+}
