@@ -65,7 +65,14 @@ function list(filter: MeetingFilter, asked: Asked = {}) {
     tenants,
     organizationId,
     async tx => {
-      const request = { organizationId, filter, order, limit, after: asked.after, ownOnly: ownOnly !== undefined }
+      const request = {
+        organizationId,
+        filter,
+        order,
+        limit,
+        after: asked.after,
+        ownOnly: ownOnly !== undefined,
+      }
       const before = await readsOf(tx)
       const rows = await listMeetings(tx, request)
       const after = await readsOf(tx)
@@ -191,12 +198,15 @@ describe.each(Object.entries(FILTERS))('meetings by %s', (_name, { filter, where
     expect(next.ids).toEqual(all.slice(middle + 1, middle + 1 + PAGE))
   })
 
-  test.each(ORDERS)('are found without reading a whole table, by $by, descending $descending', async order => {
-    const { read } = await list(filter, { order })
-    expect(read.whole).toEqual([])
-    // Some for each meeting of the page, and those passed over.
-    expect(read.rows).toBeLessThan(COUNT / 8)
-  })
+  test.each(ORDERS)(
+    'are found without reading a whole table, by $by, descending $descending',
+    async order => {
+      const { read } = await list(filter, { order })
+      expect(read.whole).toEqual([])
+      // Some for each meeting of the page, and those passed over.
+      expect(read.rows).toBeLessThan(COUNT / 8)
+    },
+  )
 })
 
 test('somebody who sees their own meetings only is not made to wait for all others', async () => {

@@ -6,9 +6,10 @@ import { recordJobKey } from '../db/stalled.ts'
 import type { Admission, RunningVisit } from './admission.ts'
 import { concludeAttempt } from './conclude-attempt.ts'
 import { BEAT_MS } from './keep-beating.ts'
-import { beginAttempt, type RecorderDeps } from './record-meeting.ts'
+import type { RecorderDeps } from './record-meeting.ts'
 import { sendOwed } from './send-owed.ts'
 import { type RecordingProcess, spawnRecording } from './spawn-recording.ts'
+import { takeDue } from './take-due.ts'
 
 export interface Visits {
   /** Takes due meetings until `signal`: one child process for each. */
@@ -50,22 +51,7 @@ export function createVisits(
       }
       return false
     }
-    const job = await jobs.take('record-meeting')
-    if (!job) return false
-    const meeting = job.payload.meetingId
-    try {
-      const begun = await beginAttempt(deps, job.payload)
-      if (begun.kind === 'elsewhere') await jobs.giveBack('record-meeting', job.id, 'not on this host')
-      else {
-        if (begun.kind === 'opened') start(begun.attempt, begun.beside)
-        else log.info({ meeting, because: begun.because }, 'nothing to record')
-        await jobs.done('record-meeting', job.id)
-      }
-    } catch (error) {
-      // The trigger comes again by itself when its time is over.
-      log.error({ error, meeting }, 'a due meeting could not be begun')
-    }
-    return true
+    return takeDue(deps, ({ attempt, beside }) => start(attempt, beside))
   }
 
   function start(attempt: Attempt, beside: boolean): void {

@@ -5,6 +5,8 @@ export interface Filling {
   count: number
   /** Their ids: the first one has half of the meetings, the others share the rest. */
   organizations: readonly string[]
+  /** Meetings to come have their job too; the queue must have been opened once. */
+  withJobs?: boolean
   onProgress?: (done: number) => void
 }
 
@@ -17,7 +19,10 @@ const DOCTORS = 200
  * over, with a recording, and one third is still to come. Set by set, so that a million take minutes. What they are searched
  * by is made by the same function that the triggers call.
  */
-export async function fillWithMeetings(url: string, { count, organizations, onProgress }: Filling): Promise<void> {
+export async function fillWithMeetings(
+  url: string,
+  { count, organizations, withJobs = false, onProgress }: Filling,
+): Promise<void> {
   const sql = postgres(url, { max: 1, onnotice: () => {}, connection: { statement_timeout: 0 } })
   try {
     // Neither triggers nor foreign keys: both look at one row at a time.
@@ -73,9 +78,16 @@ export async function fillWithMeetings(url: string, { count, organizations, onPr
         ) as person(email, name, role, there)
         where person.there`
       await sql`select testigo_index_meetings(array(select id from made))`
+      if (withJobs)
+        await sql`
+          insert into pgboss.job (name, data, singleton_key, start_after, policy, retry_limit, retry_delay, expire_seconds, keep_until)
+          select 'record-meeting', jsonb_build_object('meetingId', id), id, starts_at, 'exclusive', 1000, 1, 30,
+            now() + interval '400 days'
+          from made where kind = 'held' and starts_at > now() + interval '10 minutes'`
       await sql`drop table made`
       onProgress?.(to)
     }
+    if (withJobs) await sql`vacuum (analyze) pgboss.job`
     // As autovacuum would do some minutes later.
     await sql`vacuum (analyze) meetings, recordings, participants, meeting_terms, meeting_words`
   } finally {

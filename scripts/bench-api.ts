@@ -1,0 +1,211 @@
+// How fast the API answers with a million meetings in its database, and how fast meetings due at once are handed out.
+import { cpus } from 'node:os'
+import { parseArgs } from 'node:util'
+import { handOut } from './bench-api/hand-out.ts'
+import { type LoadResult, loadClosed, loadOpen, percentile } from './bench-api/http-load.ts'
+import { createQuestions, getQuestions, listQuestions, type Question } from './bench-api/questions.ts'
+import { type BenchWorld, openBenchWorld } from './bench-api/world.ts'
+
+const USAGE = `npm run bench:api -- [options]
+
+  --meetings N      meetings in the database (default 1000000)
+  --seconds N       how long each load lasts (default 15)
+  --connections N   requests on their way at once (default 50)
+  --get-rate N      requests a second that arrive at random moments (default 500)
+  --list-rate N     the same for lists (default 150)
+  --limit N         meetings of a page (default 50)
+  --google-ms N     how long Google takes for each call (default 300)
+  --due N           meetings due in the same minute (default 1000)
+  --recorders N     recorders that take them (default 10)
+  --json            one line of JSON instead of tables
+`
+
+interface Figure {
+  what: string
+  /** `open`: requests arrive at a set rate; `closed`: each connection asks again as soon as it is answered. */
+  way: 'open' | 'closed'
+  perSecond: number
+  requests: number
+  p50Ms: number
+  p95Ms: number
+  p99Ms: number
+  answerBytes: number
+}
+
+async function main(): Promise<void> {
+  const options = readOptions()
+  if (!options) {
+    process.stdout.write(USAGE)
+    return
+  }
+  const { json, ...of } = options
+  const tell = (text: string) => process.stderr.write(`${text}\n`)
+  await using world = await openBenchWorld({ ...of, onProgress: tell })
+  const figures = [...(await measureGet(world, of)), ...(await measureList(world, of))]
+  const { figure, google } = await measureCreate(world, of)
+  figures.push(figure)
+  const due = await handOut(world.databaseUrl, world.env, { meetings: of.due, recorders: of.recorders })
+  const result = {
+    meetings: of.meetings,
+    databaseBytes: world.databaseBytes,
+    cores: cpus().length,
+    connections: of.connections,
+    figures,
+    google,
+    due,
+  }
+  process.stdout.write(json ? `${JSON.stringify(result)}\n` : tablesOf(result))
+}
+
+interface Options {
+  meetings: number
+  seconds: number
+  connections: number
+  getRate: number
+  listRate: number
+  limit: number
+  googleMs: number
+  due: number
+  recorders: number
+  json: boolean
+}
+
+async function measureGet({ apiUrl: url, askers }: BenchWorld, of: Options): Promise<Figure[]> {
+  const { connections, seconds } = of
+  const next = getQuestions(askers)
+  return [
+    figureOf('get', 'open', await loadOpen({ url, connections, seconds, next, perSecond: of.getRate })),
+    figureOf('get', 'closed', await loadClosed({ url, connections, seconds, next })),
+  ]
+}
+
+async function measureList({ apiUrl: url, askers }: BenchWorld, of: Options): Promise<Figure[]> {
+  const { connections, seconds, limit } = of
+  const next = await listQuestions(url, askers, limit)
+  const open = await loadOpen({ url, connections, seconds, next, perSecond: of.listRate })
+  const closed = await loadClosed({ url, connections, seconds, next })
+  return [
+    figureOf('list', 'open', open),
+    ...kindsOf(open).map(kind => figureOf(`list: ${kind}`, 'open', open, kind)),
+    figureOf('list', 'closed', closed),
+  ]
+}
+
+/**
+ * Closed: each connection waits for Google most of the time, as callers do. What Google took is known exactly: every call to
+ * it is answered at a set time, and a request makes its calls one after the other. What is beyond is ours, also where the
+ * sandbox was late.
+ */
+async function measureCreate({ apiUrl: url, askers, googleCalls }: BenchWorld, of: Options) {
+  const { connections, seconds, googleMs } = of
+  await googleCalls()
+  const load = await loadClosed({
+    url,
+    connections,
+    seconds,
+    next: createQuestions(askers),
+    warmUpSeconds: 0,
+  })
+  const { calls, lateMs } = await googleCalls()
+  const callsOfEach = calls / load.answers.length
+  const googleMsOfEach = Math.round(callsOfEach) * googleMs
+  const beyond = load.answers.map(({ latencyMs }) => latencyMs - googleMsOfEach)
+  if (Math.min(...beyond) < 0)
+    throw new Error('requests were answered before Google was: its time is not known')
+  return {
+    figure: {
+      ...figureOf('create, Google’s time taken out', 'closed', load),
+      p50Ms: percentile(beyond, 50),
+      p95Ms: percentile(beyond, 95),
+      p99Ms: percentile(beyond, 99),
+    },
+    google: { msOfOneCall: googleMs, callsOfEach, lateMsOfOneCall: lateMs / calls },
+  }
+}
+
+const kindsOf = (load: LoadResult<Question>) =>
+  [...new Set(load.answers.map(({ request }) => request.kind))].sort()
+
+function figureOf(what: string, way: Figure['way'], load: LoadResult<Question>, kind?: string): Figure {
+  const answers = load.answers.filter(({ request }) => kind === undefined || request.kind === kind)
+  const times = answers.map(({ latencyMs }) => latencyMs)
+  return {
+    what,
+    way,
+    requests: answers.length,
+    perSecond: (load.perSecond * answers.length) / load.answers.length,
+    p50Ms: percentile(times, 50),
+    p95Ms: percentile(times, 95),
+    p99Ms: percentile(times, 99),
+    answerBytes: Math.round(answers.reduce((sum, { bytes }) => sum + bytes, 0) / answers.length),
+  }
+}
+
+function tablesOf(result: {
+  meetings: number
+  databaseBytes: number
+  cores: number
+  connections: number
+  figures: Figure[]
+  google: { msOfOneCall: number; callsOfEach: number; lateMsOfOneCall: number }
+  due: { meetings: number; recorders: number; tookMs: number }
+}): string {
+  const { meetings, databaseBytes, cores, connections, figures, google, due } = result
+  const ms = (value: number) => `${value.toFixed(1)} ms`
+  const rows = figures.map(figure =>
+    [
+      figure.what,
+      figure.way,
+      `${figure.perSecond.toFixed(0)}/s`,
+      ms(figure.p50Ms),
+      ms(figure.p95Ms),
+      ms(figure.p99Ms),
+      `${(figure.answerBytes / 1024).toFixed(1)} KiB`,
+    ].join(' | '),
+  )
+  return `${meetings} meetings, ${(databaseBytes / 2 ** 30).toFixed(1)} GiB; API, PostgreSQL, Google and whoever asks on the same ${cores} cores;
+at most ${connections} requests on their way. Open: requests arrive at random moments at the rate shown, and their time counts
+from then. Closed: every connection asks again as soon as it is answered, as fast as the machine goes.
+
+| what | way | requests | p50 | p95 | p99 | answer |
+| --- | --- | --- | --- | --- | --- | --- |
+${rows.map(row => `| ${row} |`).join('\n')}
+
+Google answered each call after ${google.msOfOneCall} ms (${google.callsOfEach.toFixed(2)} calls for each meeting, late by ${ms(google.lateMsOfOneCall)}).
+${due.meetings} meetings due at once were handed to ${due.recorders} recorders within ${(due.tookMs / 1000).toFixed(2)} s.
+`
+}
+
+function readOptions(): Options | undefined {
+  const { values } = parseArgs({
+    options: {
+      meetings: { type: 'string', default: '1000000' },
+      seconds: { type: 'string', default: '15' },
+      connections: { type: 'string', default: '50' },
+      'get-rate': { type: 'string', default: '500' },
+      'list-rate': { type: 'string', default: '150' },
+      limit: { type: 'string', default: '50' },
+      'google-ms': { type: 'string', default: '300' },
+      due: { type: 'string', default: '1000' },
+      recorders: { type: 'string', default: '10' },
+      json: { type: 'boolean', default: false },
+      help: { type: 'boolean', default: false },
+    },
+  })
+  const { json, help, ...words } = values
+  const of = Object.fromEntries(
+    Object.entries(words).map(([name, word]) => [
+      name.replace(/-(.)/, (_, letter) => letter.toUpperCase()),
+      Number(word),
+    ]),
+  ) as unknown as Omit<Options, 'json'>
+  const usable = Object.values(of).every(value => Number.isInteger(value) && value >= 1)
+  return help || !usable || of.meetings < 10_000 ? undefined : { ...of, json }
+}
+
+try {
+  await main()
+} catch (error) {
+  process.stderr.write(`bench: ${(error as Error).stack}\n`)
+  process.exitCode = 1
+}
