@@ -95,7 +95,7 @@ async function attach(
 ): Promise<void> {
   try {
     const attachment = { fileUrl, title: meeting.topic, mimeType: 'video/mp4' }
-    await google.calendar.attachRecording(meeting.eventId, attachment, signal)
+    await google.calendar.as(meeting.organizer).attachRecording(meeting.eventId, attachment, signal)
   } catch (error) {
     if (!(error instanceof GoogleFault) || error.retryable) throw error
     // Somebody deleted the event, or may not be asked: another try would be told the same.
