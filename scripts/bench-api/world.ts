@@ -10,8 +10,8 @@ import { systemClock } from '../../clock.ts'
 import { createApiKey } from '../../db/api-keys.ts'
 import { migrateDatabase, openDatabase } from '../../db/connect.ts'
 import { startEmbeddedPostgres } from '../../db/embedded-postgres.ts'
+import { fillWithMeetings } from '../../db/fill-with-meetings.ts'
 import { openJobs } from '../../db/jobs.ts'
-import { fillWithMeetings } from './fill-database.ts'
 import type { GoogleCalls, SlowGoogle } from './slow-google.ts'
 
 /** An organisation that asks: its key, and some of its meetings. */
