@@ -51,6 +51,8 @@ export interface ParameterObject {
   name: string
   required?: boolean
   description?: string
+  /** `deepObject`: one parameter for each member, `name[member]=value`. */
+  style?: 'deepObject'
   schema: SchemaObject
 }
 

@@ -34,6 +34,7 @@ function askFor(document: OpenApiDocument, documented: DocumentedOperation): fc.
   const { operation, method, path } = documented
   const parameters = operation.parameters ?? []
   const of = (where: ParameterObject['in']) => parameters.filter(one => one.in === where)
+  const [type = ''] = Object.keys(operation.requestBody?.content ?? {})
   const good = fc
     .record({
       caller: callers,
@@ -43,7 +44,7 @@ function askFor(document: OpenApiDocument, documented: DocumentedOperation): fc.
       body: bodyOf(document, operation.requestBody),
     })
     .map(({ query, headers, body, ...rest }): Ask => {
-      const asText = typeof body === 'string'
+      const asText = typeof body === 'string' && type !== 'application/json'
       return {
         operationId: operation.operationId,
         method,
@@ -52,7 +53,7 @@ function askFor(document: OpenApiDocument, documented: DocumentedOperation): fc.
         query: Object.entries(query),
         headers: {
           ...printable(headers),
-          ...(asText && { 'content-type': 'application/x-www-form-urlencoded' }),
+          ...(asText && { 'content-type': type }),
         },
         ...(body !== undefined && (asText ? { text: body as string } : { body })),
       }
@@ -75,17 +76,17 @@ function idsOf(path: string): fc.Arbitrary<string>[] {
   )
 }
 
-/** All that is required, and some of the rest; as text. */
+/** Nearly always what is required, and some of the rest; as text, by name. */
 function someOf(
   document: OpenApiDocument,
   parameters: ParameterObject[],
 ): fc.Arbitrary<Record<string, string>> {
   const model = Object.fromEntries(
-    parameters.map(({ name, schema }) => [
-      name,
+    parameters.map(({ name, schema, required, style }) => [
+      style === 'deepObject' ? `${name}[sede]` : name,
       fc.oneof(
-        { weight: 3, arbitrary: fc.constant(undefined) },
-        { weight: 1, arbitrary: wordsFor(document, name, schema) },
+        { weight: required ? 1 : 20, arbitrary: fc.constant(undefined) },
+        { weight: 6, arbitrary: wordsFor(document, name, schema) },
       ),
     ]),
   )
@@ -106,8 +107,8 @@ function wordsFor(document: OpenApiDocument, name: string, schema: SchemaObject)
       fc.nat(3).map(at => referenceTo('own', 'etags', at)),
       fc.constantFrom('*', '"0"', '"1"', 'W/"1"', '"1", "2"'),
     )
-  if (name === 'Idempotency-Key')
-    return fc.nat(4).map(at => `petición-${at}`.normalize('NFD').replace(/[^\w-]/g, ''))
+  if (name === 'customFields') return fc.constantFrom('Bogotá', '1', 'true', '', '\0')
+  if (name === 'Idempotency-Key') return fc.nat(4).map(at => `peticion-${at}`)
   const given = valuesOf(document, schema, name).map(value =>
     typeof value === 'string' ? value : (JSON.stringify(value) ?? ''),
   )
@@ -135,11 +136,55 @@ function bodyOf(
         .map(pair => pair.map(encodeForm).join('='))
         .join('&'),
     )
-  const sent = type === 'application/json' ? values : fc.string({ unit: 'grapheme' })
+  const sent =
+    type === 'application/json'
+      ? values
+      : type === 'text/calendar'
+        ? calendars
+        : fc.string({ unit: 'grapheme' })
   return body?.required
     ? sent
     : fc.oneof({ weight: 1, arbitrary: fc.constant(undefined) }, { weight: 3, arbitrary: sent })
 }
+
+const event = (lines: string[]) => ['BEGIN:VEVENT', ...lines, 'END:VEVENT']
+const lines = fc.constantFrom(
+  'UID:abc@clinica.example',
+  'DTSTAMP:20260101T000000Z',
+  'DTSTART:20310304T150000Z',
+  'DTEND:20310304T160000Z',
+  'DTSTART;TZID=America/Bogota:20310304T100000',
+  'DTSTART;VALUE=DATE:20310304',
+  'DURATION:PT1H',
+  'DURATION:-PT1H',
+  'SUMMARY:Comité',
+  'SUMMARY:',
+  'ATTENDEE;CN=Ana:mailto:ana@clinica.example',
+  'ATTENDEE:nobody',
+  'RRULE:FREQ=WEEKLY;COUNT=2',
+  'RRULE:FREQ=SECONDLY',
+  'RECURRENCE-ID:20310304T150000Z',
+  'BEGIN:VALARM',
+  'X',
+)
+const WHOLE = [
+  'UID:1@a.example',
+  'DTSTAMP:20260101T000000Z',
+  'DTSTART:20310304T150000Z',
+  'DTEND:20310304T160000Z',
+  'SUMMARY:Junta',
+]
+const calendars = fc
+  .array(
+    fc.oneof(
+      fc.uuid().map(id => event([...WHOLE.slice(1), `UID:${id}`])),
+      fc.array(lines, { maxLength: 12 }).map(event),
+    ),
+    { maxLength: 4 },
+  )
+  .map(events =>
+    ['BEGIN:VCALENDAR', 'VERSION:2.0', 'PRODID:-//x//y', ...events.flat(), 'END:VCALENDAR', ''].join('\r\n'),
+  )
 
 const resolvedForm = (value: unknown) => value as Record<string, string>
 

@@ -94,17 +94,16 @@ export function createJudge(document: OpenApiDocument, foreign: Foreign) {
     const type = (answer.headers['content-type'] ?? '').replace(/;.*$/, '')
     const media = content[type]
     if (!media) return fault(`${answer.status} has the content type "${type}"`, answer)
-    const values = type === 'application/x-ndjson' ? answer.text.split('\n').filter(Boolean) : [answer.text]
+    const values = valuesIn(type, answer.text)
     const check = validate(`${at}/content/${pointerPart(type)}/schema`)
-    for (const text of values) {
-      const value = JSON.parse(text)
+    for (const value of values) {
       if (!check(value)) {
         const [first] = check.errors ?? []
         const where = `${first?.instancePath.replaceAll(/\/\d+/g, '/0')} ${first?.message}`
         return fault(`${answer.status} is not as its schema says: ${where}`, answer, JSON.stringify(first))
       }
-      const { code } = value
-      if (type === 'application/problem+json' && !media.examples?.[code])
+      const { code } = Object(value) as { code?: string }
+      if (type === 'application/problem+json' && !media.examples?.[String(code)])
         return fault(`${answer.status} has the reason ${code}, which is not documented`, answer)
     }
     return undefined
@@ -137,6 +136,16 @@ export function createJudge(document: OpenApiDocument, foreign: Foreign) {
 }
 
 export type Judge = ReturnType<typeof createJudge>
+
+/** What a body holds: each line of ndjson, or the whole of it; what is no JSON as text. */
+function valuesIn(type: string, text: string): unknown[] {
+  if (type === 'application/x-ndjson')
+    return text
+      .split('\n')
+      .filter(Boolean)
+      .map(line => JSON.parse(line))
+  return [/\bjson$/.test(type) ? JSON.parse(text) : text]
+}
 
 function fault(name: string, { status, text }: RawAnswer, more = ''): Defect {
   return { name, detail: `${status} ${text.slice(0, 1500)}${more && `\n${more}`}` }

@@ -136,8 +136,7 @@ function urlOf(document: OpenApiDocument, path: string, parameters: ParameterObj
   const query = parameters
     .filter(({ in: where }) => where === 'query')
     .map(parameter => ({
-      key: parameter.name,
-      value: sampleOf(document, parameter),
+      ...queryOf(document, parameter),
       ...described(parameter),
       ...(!parameter.required && { disabled: true }),
     }))
@@ -155,6 +154,13 @@ function urlOf(document: OpenApiDocument, path: string, parameters: ParameterObj
     ...(query.length > 0 && { query }),
     ...(variable.length > 0 && { variable }),
   }
+}
+
+/** What is an object becomes `name[member]=value`. */
+function queryOf(document: OpenApiDocument, parameter: ParameterObject) {
+  if (parameter.style !== 'deepObject') return { key: parameter.name, value: sampleOf(document, parameter) }
+  const [entry = ['', '']] = Object.entries(exampleOf(document, parameter.schema) as object)
+  return { key: `${parameter.name}[${entry[0]}]`, value: String(entry[1]) }
 }
 
 const described = ({ description }: ParameterObject) => (description ? { description } : {})
