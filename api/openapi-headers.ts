@@ -31,10 +31,27 @@ const HEADERS = {
     description: 'How to sign in, and what was wrong with how it was tried (RFC 6750)',
     schema: { type: 'string', example: 'Bearer realm="testigo", error="invalid_token"' },
   },
+  'Set-Cookie': {
+    description:
+      'The cookie that ties the browser that comes back from Google to the one that was sent there',
+    schema: {
+      type: 'string',
+      pattern: '^testigo_google_sign_in=',
+      example: 'testigo_google_sign_in=9f2c; HttpOnly',
+    },
+  },
+  'Idempotency-Replayed': {
+    description: 'This is the answer to the first request with this Idempotency-Key',
+    schema: { type: 'string', const: 'true' },
+  },
 } satisfies Record<string, HeaderObject>
 
 type HeaderName = keyof typeof HEADERS
 
+const OF_OPERATION: Record<string, HeaderName[]> = {
+  startGoogleSignIn: ['Set-Cookie'],
+  finishGoogleSignIn: ['Set-Cookie'],
+}
 const OF_STATUS: Record<string, HeaderName[]> = {
   401: ['WWW-Authenticate'],
   403: ['WWW-Authenticate'],
@@ -53,11 +70,14 @@ export function withHeaders(document: OpenApiDocument): OpenApiDocument {
 }
 
 function namesFor(operation: OperationObject, status: string): HeaderName[] {
+  const mayRepeat = operation.parameters?.some(({ name }) => name === 'Idempotency-Key')
   const limited = operation.responses['429'] !== undefined
   return [
     'X-Request-Id',
     'Cache-Control',
     ...(limited ? (['RateLimit', 'RateLimit-Policy'] as const) : []),
+    ...(mayRepeat && Number(status) < 500 ? (['Idempotency-Replayed'] as const) : []),
+    ...(OF_OPERATION[operation.operationId] ?? []),
     ...(OF_STATUS[status] ?? []),
   ]
 }

@@ -1,4 +1,4 @@
-import type { OperationObject } from './openapi-document.ts'
+import { type OpenApiDocument, type OperationObject, operationsOf } from './openapi-document.ts'
 import { PROBLEMS, type ProblemCode } from './problem.ts'
 
 /** Adds refusals to those that an operation of the document names already. */
@@ -17,4 +17,16 @@ export function addRefusals({ responses }: OperationObject, codes: readonly Prob
     const content = { ...response?.content, 'application/problem+json': media }
     responses[status] = { ...response, description, content }
   }
+}
+
+/** Names, at operations that take no body, what is refused of one that comes all the same. */
+export function withBodyRefusals(document: OpenApiDocument): OpenApiDocument {
+  for (const { method, operation } of operationsOf(document))
+    if (
+      ['POST', 'PUT', 'PATCH'].includes(method) &&
+      !operation.requestBody &&
+      operation.security?.length !== 0
+    )
+      addRefusals(operation, ['malformed_json', 'body_too_large', 'unsupported_media_type'])
+  return document
 }

@@ -2,9 +2,9 @@ import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
 import { auditPaths } from './audit/openapi.ts'
 import { customFieldsPaths } from './custom-fields/openapi.ts'
+import { hookPaths } from './hooks/openapi.ts'
 import { icsPaths } from './ics/openapi.ts'
 import { withIdempotency } from './idempotency/openapi.ts'
-import { hookPaths } from './hooks/openapi.ts'
 import { keyPaths } from './keys/openapi.ts'
 import { listQuerySchema } from './listing/query.ts'
 import { meetingChangeSchema, newMeetingSchema, scopeQuerySchema } from './meetings.schema.ts'
@@ -13,6 +13,7 @@ import type { OpenApiDocument } from './openapi-document.ts'
 import { withExamples } from './openapi-examples.ts'
 import { withHeaders } from './openapi-headers.ts'
 import { SECURITY_SCHEMES, withPermissions } from './openapi-permissions.ts'
+import { withBodyRefusals } from './openapi-refusals.ts'
 import { withTags } from './openapi-tags.ts'
 import { organizationPaths } from './organization/openapi.ts'
 import { participantPaths } from './participants/openapi.ts'
@@ -48,7 +49,7 @@ const path = z.object({ id: z.uuid().meta({ description: "The meeting's id" }) }
 export function openApiDocument(): OpenApiDocument {
   // Through JSON, so that no part of it is one that the schemas hold too.
   const described = JSON.parse(JSON.stringify(describeApi())) as OpenApiDocument
-  const complete = withVersions(withIdempotency(withPermissions(described)))
+  const complete = withBodyRefusals(withVersions(withIdempotency(withPermissions(described))))
   return withExamples(withHeaders(withTags(complete)))
 }
 

@@ -209,6 +209,22 @@ test('an unknown meeting is refused before its body is looked at', async () => {
   }
 })
 
+test.each(['GET', 'DELETE'])('a body that comes with %s is not looked at', async method => {
+  const { body: webhook } = await api.call('POST', '/v1/webhooks', { body: { url: 'https://127.0.0.1:9/x' } })
+  const { hostname, port } = new URL(api.url)
+  const status = await new Promise(resolve => {
+    const headers = {
+      authorization: `Bearer ${api.key}`,
+      'content-type': 'application/json',
+      'content-length': 5,
+    }
+    httpRequest({ hostname, port, method, path: `/v1/webhooks/${webhook.id}`, headers }, answer =>
+      resolve(answer.resume().statusCode),
+    ).end('{"x":')
+  })
+  expect(status).toBe(method === 'GET' ? 200 : 204)
+})
+
 test('an error nobody foresaw tells the caller a request id and nothing else', async () => {
   const id = 'caso-42'
   await api.db.execute('alter table meetings rename to meetings_away')

@@ -10,8 +10,8 @@ import { allowOrigins } from './cors.ts'
 import { customFieldsRoutes } from './custom-fields/routes.ts'
 import { docsRoutes } from './docs.ts'
 import { healthRoutes } from './health.ts'
-import { icsRoutes, readCalendarFile, seriesIcsRoutes } from './ics/routes.ts'
 import { hookRoutes } from './hooks/routes.ts'
+import { icsRoutes, readCalendarFile, seriesIcsRoutes } from './ics/routes.ts'
 import { answerOnce } from './idempotency/answer-once.ts'
 import { keysRoutes } from './keys/routes.ts'
 import { limitAddresses, limitCallers } from './limits.ts'
@@ -99,7 +99,11 @@ export function createServer(
   app.use('/v1/oauth', oauthRoutes(deps))
   app.use('/v1/hooks/google', hookRoutes(deps))
   app.use('/v1/meetings/import', readCalendarFile())
-  app.use('/v1', onlyJson, express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' }))
+  app.use(
+    '/v1',
+    onlyJson,
+    whereBodiesCount(express.json({ limit: BODY_LIMIT_BYTES, type: 'application/json' })),
+  )
   const limitMs = deps.googleLimitMs + BEYOND_GOOGLE_MS
   app.use('/v1', readIfMatch, answerOnce({ ...deps, limitMs, fail: answerProblem(deps.log) }))
   app.use('/v1/meetings', icsRoutes(deps), meetingsRoutes(deps))
@@ -121,14 +125,24 @@ export function createServer(
   return app
 }
 
-const onlyJson: RequestHandler = (request, _response, next) => {
+// A body of GET or DELETE means nothing (RFC 9110 §9.3.1, §9.3.5), so nothing is wrong with it either.
+const WITH_BODY = new Set(['POST', 'PUT', 'PATCH'])
+
+function whereBodiesCount(handler: RequestHandler): RequestHandler {
+  return (request, response, next) => {
+    if (WITH_BODY.has(request.method)) handler(request, response, next)
+    else next()
+  }
+}
+
+const onlyJson: RequestHandler = whereBodiesCount((request, _response, next) => {
   // Without a body there is nothing to object to here; the route misses it where it needs one.
   const hasBody = request.get('transfer-encoding') !== undefined || Number(request.get('content-length')) > 0
   const wasRead = request.body !== undefined
   if (hasBody && !wasRead && request.is('application/json') === false)
     throw new Problem('unsupported_media_type', 'Send the body with "Content-Type: application/json".')
   next()
-}
+})
 
 // Four arguments make Express take it for an error handler.
 function answerProblem(log: Log): ErrorRequestHandler {

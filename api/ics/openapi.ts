@@ -23,7 +23,10 @@ const FILE_EXAMPLE = [
 
 const file = z.string().meta({ id: 'CalendarFile', description: 'RFC 5545, in UTF-8' })
 const content = { 'text/calendar': { schema: file, example: FILE_EXAMPLE } }
-const answer = (description: string) => ({ description, content })
+const headers = z.object({
+  'Content-Disposition': z.string().meta({ example: 'attachment; filename="meeting.ics"' }),
+})
+const answer = (description: string) => ({ description, headers, content })
 
 /** The paths of ICS files, for the OpenAPI document. */
 export function icsPaths(): ZodOpenApiPathsObject {

@@ -4,7 +4,7 @@ import { type Ask, describeAsk } from './ask.ts'
 import { asksOf } from './asks.ts'
 import { createJudge } from './judge.ts'
 import { learn } from './pool.ts'
-import { writeRequest } from './send.ts'
+import { type RawAnswer, writeRequest } from './send.ts'
 import { type FuzzWorld, openFuzzWorld } from './world.ts'
 
 const LONGEST_SEQUENCE = 100
@@ -30,7 +30,7 @@ export interface FuzzReport {
   seed: number
   requests: number
   sequences: number
-  /** How often each operation was answered how, by operation and status. */
+  /** How often each operation was answered how, by operation and by status with its reason. */
   answers: Record<string, Record<string, number>>
   defects: FoundDefect[]
   /** Nothing of the other organisation was changed. */
@@ -154,7 +154,7 @@ function createPlay(world: FuzzWorld, report: FuzzReport, known: Map<string, Fou
       const sent = writeRequest(ask, own.credentials[ask.caller], own.references)
       const answer = await world.send(sent)
       report.requests += 1
-      count(report, ask.operationId, answer.status)
+      count(report, ask.operationId, answer)
       if (ask.operationId === 'exportAudit')
         for (const [id] of sent.target.matchAll(/[0-9a-f-]{36}/g)) recorded.add(id)
       const defect = judge({ ask, sent, answer }, recorded)
@@ -169,7 +169,9 @@ function createPlay(world: FuzzWorld, report: FuzzReport, known: Map<string, Fou
   }
 }
 
-function count({ answers }: FuzzReport, operationId: string, status: number): void {
+function count({ answers }: FuzzReport, operationId: string, { status, text }: RawAnswer): void {
   const counts = answers[operationId] ?? {}
-  answers[operationId] = { ...counts, [status]: (counts[status] ?? 0) + 1 }
+  const [, reason] = /"code":"(\w+)"/.exec(status >= 400 ? text : '') ?? []
+  const name = reason ? `${status} ${reason}` : `${status}`
+  answers[operationId] = { ...counts, [name]: (counts[name] ?? 0) + 1 }
 }
