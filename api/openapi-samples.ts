@@ -9,6 +9,30 @@ const SHA256 = '9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 const BOT_STAY = { joinedAt: '2026-11-23T14:59:12.000Z', leftAt: '2026-11-23T16:00:41.000Z' }
 const STAY = { joinedAt: '2026-11-23T15:00:21.000Z', leftAt: '2026-11-23T16:00:03.000Z' }
 
+const ANA = {
+  id: SAMPLE_ID,
+  email: 'ana@clinica.example',
+  name: 'Ana Ruiz',
+  role: 'host',
+  response: 'accepted',
+  respondedAt: '2026-11-20T14:02:33.000Z',
+  ...STAY,
+  stays: [STAY],
+  invitedAt: '2026-11-20T13:05:09.412Z',
+}
+const LUIS = {
+  id: '018f6d3c-5b1e-7c44-9d0a-3f1e2d4c5b6b',
+  email: 'luis@clinica.example',
+  name: 'Luis Paz',
+  role: 'participant',
+  response: 'needs_action',
+  respondedAt: null,
+  joinedAt: null,
+  leftAt: null,
+  stays: [],
+  invitedAt: '2026-11-20T13:05:09.412Z',
+}
+
 /** Values that read well, by the name of their field. Used where they are of the field's type. */
 export const BY_FIELD: Record<string, unknown> = {
   accessToken: 'eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiJ1c2VyIn0.c2ln',
@@ -74,11 +98,8 @@ export const BY_FIELD: Record<string, unknown> = {
 
 /** Whole answers whose parts have to fit together, by the name of their schema. What a schema adds is filled in. */
 export const BY_SCHEMA: Record<string, Record<string, unknown>> = {
+  Participant: ANA,
   Participants: {
-    invited: [
-      { email: 'ana@clinica.example', name: 'Ana Ruiz', role: 'host', stays: [STAY] },
-      { email: 'luis@clinica.example', name: 'Luis Paz', role: 'participant', stays: [] },
-    ],
     presences: [
       { name: 'Testigo', email: null, ...BOT_STAY, bot: true },
       { name: 'Ana Ruiz', email: 'ana@clinica.example', ...STAY, bot: false },
