@@ -7,6 +7,7 @@ import { countMeetings } from '../../db/series.ts'
 import type { Caller } from '../caller.ts'
 import { applyChange } from '../change-meeting.ts'
 import { mayHost } from '../choose-host.ts'
+import { refuseClosed } from '../find-meeting.ts'
 import { invitedOf } from '../meeting-wish.ts'
 import { type NewMeetingBody, newMeetingSchema } from '../meetings.schema.ts'
 import { type MeetingDeps, readNewMeeting, writeMeeting } from '../meetings.ts'
@@ -39,6 +40,8 @@ export async function importWish(
   if (found) {
     const { rule, startsAt, lengthMs, timeZone, id } = found.series
     const { wish } = wanted
+    if (found.series.status === 'cancelled')
+      throw new Problem('meeting_closed', 'The series was cancelled. Make a new one, with another UID.')
     if (!wanted.recurrence) throw sameUid('a series, which does not become a single meeting')
     const same =
       rule === writeRule(wanted.recurrence.rule) &&
@@ -85,6 +88,7 @@ async function importInto(
   meeting: MeetingRow,
   body: NewMeetingBody,
 ): Promise<Imported> {
+  if (meeting.status === 'cancelled') refuseClosed(meeting)
   const { topic, description = null, start, end, timeZone, reminders, participants } = body
   const of = { meetingId: meeting.id, seriesId: meeting.seriesId }
   const people = (list: { email: string; name: string | null; role: string }[]) =>

@@ -33,11 +33,16 @@ export async function importIcs(deps: MeetingDeps, caller: Caller, file: Uint8Ar
     const done = await refusable(room, work)
     room -= done.imported.meetings ?? 0
     results.push(resultOf(about, done.imported, done.refusal))
+    return done.refusal
   }
   for (const wish of found.wishes) {
-    await note(wish, () => asCaller(deps.db, caller, tx => importWish(tx, deps, caller, plain(wish))))
+    const refusal = await note(wish, () =>
+      asCaller(deps.db, caller, tx => importWish(tx, deps, caller, plain(wish))),
+    )
+    // What differs from a series that is refused is refused with it.
     for (const change of wish.changes)
-      await note(change, () => asCaller(deps.db, caller, tx => importChange(tx, deps, caller, change)))
+      if (refusal) results.push(resultOf(change, { outcome: 'refused' }, refusal))
+      else await note(change, () => asCaller(deps.db, caller, tx => importChange(tx, deps, caller, change)))
   }
   for (const change of found.changes)
     await note(change, () => asCaller(deps.db, caller, tx => importChange(tx, deps, caller, change)))
