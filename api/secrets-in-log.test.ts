@@ -4,6 +4,7 @@ import type { Log } from '../log.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { SIGN_IN_CLIENT } from '../sandbox/google/sign-in.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
+import { requestHash } from './idempotency/key.ts'
 import { openApiDocument } from './openapi.ts'
 import { operationAt } from './permissions.ts'
 import { newMeeting, openTestApi, type TestApi, until } from './test-api.ts'
@@ -164,6 +165,14 @@ test('no secret of the whole life of keys, clients, people and sessions is in th
   }
   expect(text).not.toContain('ana.secreta')
 
+  // A password could be guessed by a plain hash of the request that it came in.
+  const passwords = { currentPassword: secrets.password, newPassword: secrets.newPassword }
+  secrets.hashOfRequest = requestHash({
+    method: 'POST',
+    originalUrl: '/v1/me/password',
+    body: passwords,
+    get: () => undefined,
+  } as unknown as Parameters<typeof requestHash>[0])
   const tables = await api.db.execute<{ name: string }>(
     "select relname as name from pg_class where relnamespace = 'public'::regnamespace and relkind = 'r'",
   )

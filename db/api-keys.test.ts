@@ -1,6 +1,6 @@
 import { eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
-import { createApiKey, findKey, listApiKeys, revokeApiKey } from './api-keys.ts'
+import { createApiKey, findKey, listApiKeys, lockKey, revokeApiKey, rotateKey } from './api-keys.ts'
 import { type OpenDatabase, openDatabase } from './connect.ts'
 import { apiKeys } from './schema.ts'
 import { openTestDatabase } from './test-database.ts'
@@ -44,9 +44,21 @@ test('a key with one other letter, or revoked, leads nowhere', async () => {
   const { key } = await make('Una')
   const other = key.slice(0, -1) + (key.endsWith('A') ? 'E' : 'A')
   expect(await findKey(database.db, other, now)).toBeUndefined()
-  expect(await revokeApiKey(database.db, key.slice(3, 11), now)).toBe(true)
+  expect(await revokeApiKey(database.db, key.slice(3, 11), now)).toHaveLength(1)
   expect(await findKey(database.db, key, now)).toBeUndefined()
-  expect(await revokeApiKey(database.db, key.slice(3, 11), now)).toBe(false)
+  expect(await revokeApiKey(database.db, key.slice(3, 11), now)).toEqual([])
+})
+
+test('a key is revoked also by how its secret before the last rotation began, with both its secrets', async () => {
+  const { key: first, keyId, organizationId } = await make('Una')
+  const { key: second } = await database.db.transaction(async tx => {
+    const row = await lockKey(tx, organizationId, keyId)
+    if (!row) throw new Error('the key is gone')
+    return rotateKey(tx, row, { now, previousUntil: new Date(now.getTime() + 3_600_000) })
+  })
+  for (const key of [first, second]) expect(await findKey(database.db, key, now)).toBeDefined()
+  expect(await revokeApiKey(database.db, first.slice(3, 11), now)).toHaveLength(1)
+  for (const key of [first, second]) expect(await findKey(database.db, key, now)).toBeUndefined()
 })
 
 test('the last use of a key is noted at most once a minute', async () => {

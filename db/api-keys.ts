@@ -1,6 +1,6 @@
 import { createHash, randomBytes, randomUUID } from 'node:crypto'
 import { and, asc, eq, gt, isNull, lt, or, sql } from 'drizzle-orm'
-import type { Database, Queryable, Transaction } from './connect.ts'
+import type { Queryable, Transaction } from './connect.ts'
 import type { Role, Scope } from './roles.ts'
 import { apiKeys, organizations } from './schema.ts'
 
@@ -43,7 +43,7 @@ function newSecret(): { key: string; prefix: string; hash: string } {
  * @returns the key itself, which is stored nowhere: it can be shown once only
  */
 export async function createApiKey(
-  db: Database,
+  db: Queryable,
   { organization, ...wish }: KeyWish & { organization: string },
 ): Promise<{ key: string; keyId: string; organizationId: string }> {
   return db.transaction(async tx => {
@@ -149,14 +149,13 @@ export async function listApiKeys(db: Queryable) {
     .orderBy(asc(organizations.name), asc(apiKeys.createdAt))
 }
 
-/** Revokes the key with this prefix. @returns whether there was one in force */
-export async function revokeApiKey(db: Queryable, prefix: string, now: Date): Promise<boolean> {
-  const revoked = await db
+/** Revokes the key whose secret, or the one before its last rotation, begins so. @returns what was in force and is revoked */
+export async function revokeApiKey(db: Queryable, prefix: string, now: Date): Promise<ApiKeyRow[]> {
+  return db
     .update(apiKeys)
     .set({ revokedAt: now })
-    .where(and(eq(apiKeys.prefix, prefix), isNull(apiKeys.revokedAt)))
-    .returning({ id: apiKeys.id })
-  return revoked.length > 0
+    .where(and(or(eq(apiKeys.prefix, prefix), eq(apiKeys.previousPrefix, prefix)), isNull(apiKeys.revokedAt)))
+    .returning()
 }
 
 /** One organisation's keys, the oldest first. @param after the last of the page before */

@@ -6,6 +6,9 @@ import { changedFields } from './changed-fields.ts'
 import type { Database, Queryable } from './connect.ts'
 import { auditPending } from './schema.ts'
 
+/** In the audit log: whoever runs Testigo, by its commands. */
+export const OPERATOR = 'operator'
+
 export interface AuditNote extends Omit<AuditEntry, 'at'> {
   /** The thing as it was and as it is; what is the same in both is left out. No secrets, no free text. */
   before?: Record<string, unknown>

@@ -1,4 +1,5 @@
 import { eq } from 'drizzle-orm'
+import { noteAudit, OPERATOR } from './audit-notes.ts'
 import type { Queryable } from './connect.ts'
 import { organizations } from './schema.ts'
 
@@ -15,12 +16,33 @@ export async function setGoogleDomain(
     const owner = await findByGoogleDomain(db, domain)
     if (owner && owner.name !== organization) return 'taken'
   }
-  const set = await db
-    .update(organizations)
-    .set({ googleDomain: domain })
-    .where(eq(organizations.name, organization))
-    .returning({ id: organizations.id })
-  return set.length > 0 ? 'set' : 'no_organization'
+  return setByOperator(db, organization, { googleDomain: domain })
+}
+
+/** Changes what only whoever runs Testigo may, and writes it into the organisation's audit log. */
+async function setByOperator(
+  db: Queryable,
+  organization: string,
+  change: { googleDomain: string | null } | { hosts: string[] },
+): Promise<'set' | 'no_organization'> {
+  return db.transaction(async tx => {
+    const [before] = await tx
+      .select()
+      .from(organizations)
+      .where(eq(organizations.name, organization))
+      .for('no key update')
+    if (!before) return 'no_organization'
+    await tx.update(organizations).set(change).where(eq(organizations.id, before.id))
+    await noteAudit(tx, {
+      organizationId: before.id,
+      actor: OPERATOR,
+      action: 'organization.changed',
+      subject: `organization:${before.id}`,
+      before: 'hosts' in change ? { hosts: before.hosts } : { googleDomain: before.googleDomain },
+      after: change,
+    })
+    return 'set'
+  })
 }
 
 /** The organisation whose people the users of this Google Workspace domain are. */
@@ -44,10 +66,5 @@ export async function setHosts(
   organization: string,
   hosts: readonly string[],
 ): Promise<'set' | 'no_organization'> {
-  const set = await db
-    .update(organizations)
-    .set({ hosts: [...new Set(hosts)] })
-    .where(eq(organizations.name, organization))
-    .returning({ id: organizations.id })
-  return set.length > 0 ? 'set' : 'no_organization'
+  return setByOperator(db, organization, { hosts: [...new Set(hosts)] })
 }

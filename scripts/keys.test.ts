@@ -1,8 +1,11 @@
 import { spawnSync } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
+import { asc, eq } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { findKey } from '../db/api-keys.ts'
+import { chainAllNotes } from '../db/audit-notes.ts'
 import { openDatabase } from '../db/connect.ts'
+import { auditLog, organizations } from '../db/schema.ts'
 import { openTestDatabase } from '../db/test-database.ts'
 
 const SCRIPT = fileURLToPath(new URL('keys.ts', import.meta.url))
@@ -21,6 +24,14 @@ function keys(...args: string[]) {
   return { status, stdout, stderr }
 }
 
+async function auditOf(organization: string) {
+  await using database = openDatabase(server.url)
+  await chainAllNotes(database.db)
+  const rows = await database.db.select().from(auditLog).orderBy(asc(auditLog.seq))
+  const [found] = await database.db.select().from(organizations).where(eq(organizations.name, organization))
+  return rows.filter(row => row.organizationId === found?.id)
+}
+
 test('a key is made, shown once and alone on standard output, listed without its secret, and revoked', async () => {
   const made = keys('create', '--org', 'Clínica Andina', '--name', 'XOMA')
   expect(made.status, made.stderr).toBe(0)
@@ -35,6 +46,14 @@ test('a key is made, shown once and alone on standard output, listed without its
   expect(keys('revoke', key.slice(3, 11)).status).toBe(0)
   expect(await findKey(database.db, key, new Date())).toBeUndefined()
   expect(keys('list').stdout).toContain('revoked')
+
+  const rows = await auditOf('Clínica Andina')
+  const subject = expect.stringMatching(/^api_key:/)
+  expect(rows).toMatchObject([
+    { actor: 'operator', action: 'api_key.created', subject },
+    { actor: 'operator', action: 'api_key.revoked', subject },
+  ])
+  expect(JSON.stringify(rows)).not.toContain(key.slice(12))
 })
 
 test('a key is limited by role, scopes and time', async () => {
@@ -59,6 +78,11 @@ test("an organisation's Google domain is set, is nobody else's, and is taken bac
   expect(set('Otra', 'clinica.example').stderr).toContain("is another organisation's")
   expect(set('Clínica Andina', '').status).toBe(0)
   expect(set('Otra', 'clinica.example').status).toBe(0)
+  const changed = { actor: 'operator', action: 'organization.changed' }
+  expect((await auditOf('Clínica Andina')).slice(-2)).toMatchObject([
+    { ...changed, detail: { before: { googleDomain: null }, after: { googleDomain: 'clinica.example' } } },
+    { ...changed, detail: { before: { googleDomain: 'clinica.example' }, after: { googleDomain: null } } },
+  ])
 })
 
 test.each([

@@ -4,7 +4,8 @@ import { parseArgs } from 'node:util'
 import { scopesOf } from '../api/permissions.ts'
 import { readConfig } from '../config.ts'
 import { createApiKey, type KeyWish, listApiKeys, revokeApiKey } from '../db/api-keys.ts'
-import { type Database, migrateDatabase, openDatabase } from '../db/connect.ts'
+import { noteAudit, OPERATOR } from '../db/audit-notes.ts'
+import { type Database, migrateDatabase, openDatabase, type Transaction } from '../db/connect.ts'
 import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import { setGoogleDomain, setHosts } from '../db/organizations.ts'
 import { ROLES, SCOPES, type Scope } from '../db/roles.ts'
@@ -102,11 +103,26 @@ function isOneOf<Word extends string>(words: readonly Word[], word: string): wor
 }
 
 async function create(db: Database, organization: string, wish: KeyWish): Promise<void> {
-  const { key } = await createApiKey(db, { organization, ...wish })
+  const { key } = await db.transaction(async tx => {
+    const made = await createApiKey(tx, { organization, ...wish })
+    const { name, role, scopes = null } = wish
+    const prefix = made.key.slice(3, 11)
+    await note(tx, 'api_key.created', made, { name, role, scopes, prefix })
+    return made
+  })
   process.stderr.write(
     `A key of ${organization} with the role ${wish.role}. It is shown only now; keep it where secrets are kept.\n`,
   )
   process.stdout.write(`${key}\n`)
+}
+
+function note(
+  tx: Transaction,
+  action: string,
+  { organizationId, keyId }: { organizationId: string; keyId: string },
+  detail: Record<string, unknown>,
+): Promise<void> {
+  return noteAudit(tx, { organizationId, actor: OPERATOR, action, subject: `api_key:${keyId}`, detail })
 }
 
 const day = (at: Date | null) => at?.toISOString().slice(0, 16).replace('T', ' ') ?? '-'
@@ -135,8 +151,13 @@ async function list(db: Database): Promise<void> {
 
 async function revoke(db: Database, given: string): Promise<void> {
   const prefix = given.replace(/^tk_/, '').replace(/_.*$/, '')
-  const revoked = await revokeApiKey(db, prefix, new Date())
-  if (!revoked) throw new BadUsage(`No key in force begins with tk_${prefix}.`)
+  const revoked = await db.transaction(async tx => {
+    const rows = await revokeApiKey(tx, prefix, new Date())
+    for (const { id: keyId, organizationId, name, role, scopes } of rows)
+      await note(tx, 'api_key.revoked', { keyId, organizationId }, { name, role, scopes, prefix })
+    return rows
+  })
+  if (revoked.length === 0) throw new BadUsage(`No key in force begins with tk_${prefix}.`)
   process.stdout.write(`The key tk_${prefix}_… is revoked.\n`)
 }
 

@@ -74,7 +74,8 @@ export function answerOnce(deps: AnswerOnceDeps): RequestHandler {
       caller: caller.principal,
       key: readIdempotencyKey(header),
       request: `${request.method} ${request.baseUrl}${request.path}`,
-      requestHash: requestHash(request),
+      // A body may hold a password, which could be guessed by a plain hash of it.
+      requestHash: await deps.vault.fingerprint(requestHash(request)),
     }
     const now = new Date(clock.now())
     const outcome = await asCaller(db, caller, tx => claimRequest(tx, asked, { now, leaseMs }))
@@ -159,7 +160,10 @@ async function keepIfMay(
   try {
     await asCaller(deps.db, caller, tx => keep(deps, tx, request, held))
   } catch (error) {
-    deps.log.warn({ error, requestId: request.id }, 'an answer could not be kept; its repeat is answered anew')
+    deps.log.warn(
+      { error, requestId: request.id },
+      'an answer could not be kept; its repeat is answered anew',
+    )
   }
 }
 

@@ -29,6 +29,15 @@ test('the same secret sealed twice looks different', async () => {
   expect(await vault.seal('secret', 'one')).not.toBe(await vault.seal('secret', 'one'))
 })
 
+test('a fingerprint is the same for the same words and key, and another one otherwise', async () => {
+  const [one, other] = [randomBytes(32), randomBytes(32)]
+  const first = await withKey(one).fingerprint('palabra')
+  expect(first).toMatch(/^[0-9a-f]{64}$/)
+  expect(await withKey(one).fingerprint('palabra')).toBe(first)
+  expect(await withKey(one).fingerprint('palabras')).not.toBe(first)
+  expect(await withKey(other).fingerprint('palabra')).not.toBe(first)
+})
+
 test('a changed box, another key and nonsense are refused', async () => {
   const vault = withKey()
   const sealed = await vault.seal('secret', 'one')

@@ -1,4 +1,4 @@
-import { createCipheriv, createDecipheriv, randomBytes } from 'node:crypto'
+import { createCipheriv, createDecipheriv, createHmac, randomBytes } from 'node:crypto'
 import { link, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import type { Log } from '../../log.ts'
@@ -9,6 +9,11 @@ export interface Vault {
   seal(secret: string, owner: string): Promise<string>
   /** @throws {CannotUnseal} */
   unseal(sealed: string, owner: string): Promise<string>
+  /**
+   * Hexadecimal, the same for the same words: by it nobody without the key finds out what they were, however few there are
+   * to guess from.
+   */
+  fingerprint(words: string): Promise<string>
 }
 
 /** A sealed secret cannot be read: the encryption key is another one than it was sealed with, or is gone. */
@@ -67,6 +72,13 @@ export function openVault(options: { key: Buffer | undefined; dataDir: string; l
   }
 
   return {
+    async fingerprint(words) {
+      // A key of its own, so that nothing which is sealed could be meant by it.
+      const key = createHmac('sha256', await keyToSealWith())
+        .update('testigo fingerprint')
+        .digest()
+      return createHmac('sha256', key).update(words).digest('hex')
+    },
     async seal(secret, owner) {
       const nonce = randomBytes(NONCE_BYTES)
       const cipher = createCipheriv('aes-256-gcm', await keyToSealWith(), nonce)
