@@ -100,6 +100,7 @@ export const BY_FIELD: Record<string, unknown> = {
 export const BY_SCHEMA: Record<string, Record<string, unknown>> = {
   Participant: ANA,
   Participants: {
+    invited: [ANA, LUIS],
     presences: [
       { name: 'Testigo', email: null, ...BOT_STAY, bot: true },
       { name: 'Ana Ruiz', email: 'ana@clinica.example', ...STAY, bot: false },
