@@ -45,11 +45,7 @@ export async function findMeetingOfCall(
 }
 
 /** People are in the call: the meeting has begun. Repeating it changes nothing. */
-export async function noteCallBegun(
-  tx: Transaction,
-  meeting: MeetingRow,
-  { actor, now }: By,
-): Promise<void> {
+export async function noteCallBegun(tx: Transaction, meeting: MeetingRow, { actor, now }: By): Promise<void> {
   const [begun] = await tx
     .update(meetings)
     .set({
@@ -84,17 +80,12 @@ export async function noteToldStay(tx: Transaction, meeting: MeetingRow, stay: T
     .select()
     .from(presences)
     .where(
-      and(
-        eq(presences.meetingId, meetingId),
-        eq(presences.source, 'told'),
-        eq(presences.personKey, session),
-      ),
+      and(eq(presences.meetingId, meetingId), eq(presences.source, 'told'), eq(presences.personKey, session)),
     )
     .for('update')
   const isSeen = await isBotInCall(tx, meetingId)
   if (!known) {
-    if (!isSeen)
-      await announceToldParticipant(tx, meeting, { kind: 'joined', session, name, at: from })
+    if (!isSeen) await announceToldParticipant(tx, meeting, { kind: 'joined', session, name, at: from })
     await tx.insert(presences).values({
       ...{ id: randomUUID(), organizationId, meetingId, source: 'told', personKey: session, name },
       ...{ joinedAt: from, leftAt: to },

@@ -1,6 +1,12 @@
 import { and, asc, desc, eq, gt, inArray, isNull, ne, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
-import { type Actor, auditMeeting, type MeetingRow, noteMeetingEvent, type ParticipantRow } from './meetings.ts'
+import {
+  type Actor,
+  auditMeeting,
+  type MeetingRow,
+  noteMeetingEvent,
+  type ParticipantRow,
+} from './meetings.ts'
 import { moveRecording } from './recordings.ts'
 import {
   type CalendarSeen,

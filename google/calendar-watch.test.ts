@@ -106,6 +106,8 @@ describe('a request that says it is a push', () => {
 
   test('without a token is not of a channel whose token is known', () => {
     const push = readCalendarPush(headers)
-    expect(push && isFromChannel(push, { channelId: 'a', resourceId: 'b', tokenHash: channelTokenHash('') })).toBe(false)
+    expect(
+      push && isFromChannel(push, { channelId: 'a', resourceId: 'b', tokenHash: channelTokenHash('') }),
+    ).toBe(false)
   })
 })

@@ -51,13 +51,14 @@ export function createSpaces(deps: { call: CallGoogle; log: Log }): Spaces {
     findSpace: async (as, meetingCode, signal) => {
       const about: Call = { service: 'meet', method: 'spaces.get', subject: as, scopes: READ_SCOPES, signal }
       try {
-        const { data } = await call(about, options =>
-          spaces.get({ name: `spaces/${meetingCode}` }, options),
-        )
+        const { data } = await call(about, options => spaces.get({ name: `spaces/${meetingCode}` }, options))
         return data.name ?? null
       } catch (error) {
         if (!(error instanceof GoogleFault) || error.retryable) throw error
-        log.warn({ meetingCode, code: error.code, reason: error.reason }, 'Meet did not tell the name of a space')
+        log.warn(
+          { meetingCode, code: error.code, reason: error.reason },
+          'Meet did not tell the name of a space',
+        )
         return null
       }
     },

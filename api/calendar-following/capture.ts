@@ -88,7 +88,10 @@ async function captureOne(
   if (await isKnownCall(db, call)) return
   const organizationId = await organizationFor(deps, calendar)
   if (organizationId === undefined) {
-    log.error({ calendar }, 'what is captured in this calendar belongs to no organisation: set TESTIGO_CAPTURE_ORGANIZATION')
+    log.error(
+      { calendar },
+      'what is captured in this calendar belongs to no organisation: set TESTIGO_CAPTURE_ORGANIZATION',
+    )
     return
   }
   await inviteBot(deps, calendar, event, inviteTo, signal)
@@ -141,7 +144,10 @@ async function inviteBot(
   signal: AbortSignal,
 ): Promise<void> {
   const { botEmail } = settings
-  if (botEmail === undefined || event.attendees.some(({ email }) => email.toLowerCase() === botEmail.toLowerCase()))
+  if (
+    botEmail === undefined ||
+    event.attendees.some(({ email }) => email.toLowerCase() === botEmail.toLowerCase())
+  )
     return
   try {
     const participants = event.attendees.map(({ email }) => ({ email }))

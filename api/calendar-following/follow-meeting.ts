@@ -20,14 +20,20 @@ import {
   lockMeeting,
   type MeetingRow,
 } from '../../db/meetings.ts'
-import { addException, insertOccurrences, lockSeries, noteOwnFields, type SeriesRow } from '../../db/series.ts'
+import {
+  addException,
+  insertOccurrences,
+  lockSeries,
+  noteOwnFields,
+  type SeriesRow,
+} from '../../db/series.ts'
 import { isFinal } from '../../db/states.ts'
 import { announceMeeting } from '../../db/webhooks.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { isFault } from '../../google/fault.ts'
 import { sendBot } from '../send-bot.ts'
 import { recurrenceOf } from '../series/occurrences.ts'
-import { changesNothing, compareEvent, type Conflict } from './compare-event.ts'
+import { type Conflict, changesNothing, compareEvent } from './compare-event.ts'
 import type { FollowingDeps } from './following-deps.ts'
 
 /** As the log of a meeting and the audit log name changes that people made in the calendar. */
@@ -260,7 +266,10 @@ async function makeAnother(
   event: CalendarEvent,
   now: Date,
 ): Promise<void> {
-  const { startsAt, endsAt } = { startsAt: event.start ?? meeting.startsAt, endsAt: event.end ?? meeting.endsAt }
+  const { startsAt, endsAt } = {
+    startsAt: event.start ?? meeting.startsAt,
+    endsAt: event.end ?? meeting.endsAt,
+  }
   const id = randomUUID()
   const { organizationId, eventId, organizer, createdBy, joinUrl, meetingCode, spaceName } = meeting
   const { topic, description, timeZone, relatedType, relatedId, customFields, patience } = meeting

@@ -151,7 +151,10 @@ function readSeries(
   } catch (error) {
     if (!(error instanceof RecurrenceRefused)) throw error
     const { reason, message } = error
-    log.error({ series: row.id, reason, message }, 'a series was given a rule in the calendar that cannot be followed')
+    log.error(
+      { series: row.id, reason, message },
+      'a series was given a rule in the calendar that cannot be followed',
+    )
     return undefined
   }
 }
@@ -173,10 +176,16 @@ function differs(deps: FollowingDeps, row: SeriesRow, event: CalendarEvent): boo
 }
 
 /** What of the template is different, as a change of each meeting. */
-function changedFields(row: SeriesRow, template: SeriesTemplate): Pick<MeetingChange, 'topic' | 'description' | 'participants'> {
+function changedFields(
+  row: SeriesRow,
+  template: SeriesTemplate,
+): Pick<MeetingChange, 'topic' | 'description' | 'participants'> {
   const before = row.template
   const emails = ({ participants }: SeriesTemplate) =>
-    participants.map(({ email }) => email).sort().join(' ')
+    participants
+      .map(({ email }) => email)
+      .sort()
+      .join(' ')
   return {
     ...(template.topic.trim() !== before.topic.trim() && { topic: template.topic }),
     ...((template.description?.trim() ?? '') !== (before.description?.trim() ?? '') && {
@@ -253,7 +262,10 @@ async function place(
     upcoming.map(({ id }) => id),
   )
   const startOf = mapping(recurrenceOf(before), recurrence)
-  const different = await placeAll(work, target, recurrence, { upcoming, startOf, fields })
+  const different = await placeAll(work, target, recurrence, {
+    ...{ upcoming, startOf, fields },
+    people: undefined,
+  })
   for (const id of different) await noteFollowed(tx, id)
   const present = await lockUpcoming(tx, target.id, { from: BEGINNING, now: new Date(now) })
   if (target.joinUrl === null) return
@@ -306,7 +318,10 @@ function wordsOf({ topic, description, attendees, start, end }: CalendarEvent): 
 }
 
 function mostCommon(instances: readonly CalendarEvent[]): string[] {
-  const counts = Map.groupBy(instances.filter(({ status }) => status !== 'cancelled'), wordsOf)
+  const counts = Map.groupBy(
+    instances.filter(({ status }) => status !== 'cancelled'),
+    wordsOf,
+  )
   return [...counts].sort((a, b) => b[1].length - a[1].length).map(([words]) => words)
 }
 
@@ -334,7 +349,17 @@ function auditConflict(
     winner,
     changedByCallerAt: updatedAt.toISOString(),
     changedInCalendarAt: event.updatedAt?.toISOString() ?? null,
-    calendar: { status: event.status, start: event.start?.toISOString() ?? null, recurrence: event.recurrence },
+    calendar: {
+      status: event.status,
+      start: event.start?.toISOString() ?? null,
+      recurrence: event.recurrence,
+    },
   }
-  return noteAudit(tx, { organizationId, actor: ACTOR, action: 'series.conflict', subject: `series:${id}`, detail })
+  return noteAudit(tx, {
+    organizationId,
+    actor: ACTOR,
+    action: 'series.conflict',
+    subject: `series:${id}`,
+    detail,
+  })
 }

@@ -57,13 +57,19 @@ export async function keepCalendar(
   const [fault] = faults
   if (fault !== undefined) {
     const waitMs = retryMs(row, fault)
-    log.warn({ calendar, error: fault, waitMs }, 'Google does not push what happens in a calendar; it is polled')
+    log.warn(
+      { calendar, error: fault, waitMs },
+      'Google does not push what happens in a calendar; it is polled',
+    )
     const error = fault instanceof Error ? fault.message.slice(0, 500) : String(fault)
     await noteUpkeep(db, calendar, { ...kept, next: new Date(now + waitMs), error })
     return
   }
   const ends = [channelEnds, kept?.subscriptionExpiresAt].flatMap(at => at?.getTime() ?? [])
-  const next = Math.min(now + LOOK_EVERY_MS, ...ends.map(at => Math.max(now + FIRST_RETRY_MS, at - RENEW_BEFORE_MS)))
+  const next = Math.min(
+    now + LOOK_EVERY_MS,
+    ...ends.map(at => Math.max(now + FIRST_RETRY_MS, at - RENEW_BEFORE_MS)),
+  )
   await noteUpkeep(db, calendar, { ...kept, next: new Date(next), error: null })
 }
 
@@ -133,16 +139,24 @@ async function keepSubscription(
     if (name !== null) await google.subscriptions.remove(calendar, name, signal)
     return { googleUserId: row.googleUserId, subscription: null, subscriptionExpiresAt: null }
   }
-  if (name !== null && expiresAt !== null && expiresAt.getTime() > clock.now() + RENEW_BEFORE_MS) return undefined
+  if (name !== null && expiresAt !== null && expiresAt.getTime() > clock.now() + RENEW_BEFORE_MS)
+    return undefined
   const kept = name === null ? undefined : await renewed(deps, calendar, name, signal)
   if (kept) return asKept(kept, row)
   const userId = row.googleUserId ?? (await learnUserId(deps, calendar, topic, signal))
   if (userId === undefined) return undefined
-  const made = await google.subscriptions.subscribe(calendar, { target: { userId }, kinds: KINDS, topic }, signal)
+  const made = await google.subscriptions.subscribe(
+    calendar,
+    { target: { userId }, kinds: KINDS, topic },
+    signal,
+  )
   return asKept(made, { googleUserId: userId })
 }
 
-function asKept({ name, expiresAt }: EventSubscription, { googleUserId }: Pick<FollowedCalendar, 'googleUserId'>): Kept {
+function asKept(
+  { name, expiresAt }: EventSubscription,
+  { googleUserId }: Pick<FollowedCalendar, 'googleUserId'>,
+): Kept {
   return { googleUserId, subscription: name, subscriptionExpiresAt: expiresAt }
 }
 
@@ -173,7 +187,11 @@ async function learnUserId(
 ): Promise<string | undefined> {
   const space = await findSpaceOf(db, calendar)
   if (space === undefined) return undefined
-  const one = await google.subscriptions.subscribe(calendar, { target: { space }, kinds: KINDS, topic }, signal)
+  const one = await google.subscriptions.subscribe(
+    calendar,
+    { target: { space }, kinds: KINDS, topic },
+    signal,
+  )
   await google.subscriptions.remove(calendar, one.name, signal)
   return one.userId ?? undefined
 }

@@ -6,7 +6,7 @@ import type { FollowingDeps } from './following-deps.ts'
 import { keepCalendar, wantedCalendars } from './keep-calendar.ts'
 import { syncCalendar } from './sync-calendar.ts'
 
-const LONGEST_TICK_MS = 5000
+const LONGEST_TICK_MS = 2000
 const SHORTEST_TICK_MS = 250
 /** A job that was lost with its process is sent again after this long. */
 const RESEND_AFTER_MS = 120_000
@@ -15,7 +15,9 @@ const RESEND_AFTER_MS = 120_000
  * Follows the calendars in which meetings are made, and those that are captured, until closed: readings and upkeep are
  * jobs, sent when they are due. Any number of processes may do so side by side.
  */
-export async function startFollowing(deps: FollowingDeps): Promise<{ close(graceMs: number): Promise<void> }> {
+export async function startFollowing(
+  deps: FollowingDeps,
+): Promise<{ close(graceMs: number): Promise<void> }> {
   const { db, jobs, clock, log, settings } = deps
   const stopping = new AbortController()
   const cutOff = new AbortController()
@@ -70,7 +72,8 @@ export async function startFollowing(deps: FollowingDeps): Promise<{ close(grace
   return {
     async close(graceMs) {
       stopping.abort()
-      for (const name of ['sync-calendar', 'keep-calendar', 'follow-call'] as const) await jobs.stopTaking(name)
+      for (const name of ['sync-calendar', 'keep-calendar', 'follow-call'] as const)
+        await jobs.stopTaking(name)
       await within(graceMs, Promise.allSettled([ticking, ...running]))
       cutOff.abort(new Error('the process stops'))
       await Promise.allSettled([...running])

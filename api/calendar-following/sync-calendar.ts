@@ -32,7 +32,7 @@ const LOOK_BACK_MS = 86_400_000
 const MOST_FAILURES = 5
 const FIRST_RETRY_MS = 2000
 const LONGEST_RETRY_MS = 600_000
-/** A push that has not come after this long does not come. */
+/** A push that has not come after this long, or after a quarter of the time between two polls, does not come. */
 const PUSH_WITHIN_MS = 60_000
 
 /**
@@ -186,9 +186,7 @@ async function followMissing(
     await missing(series.eventId, event => followSeries(deps, calendar, event, series, signal))
   const captured = await listCaptured(db, calendar, now)
   for (const eventId of new Set(captured.flatMap(meeting => meeting.calendarSeries ?? [])))
-    await missing(eventId, event =>
-      captureEvent(deps, calendar, { ...event, recurrence: ['RRULE'] }, signal),
-    )
+    await missing(eventId, event => captureEvent(deps, calendar, { ...event, recurrence: ['RRULE'] }, signal))
 }
 
 /** An event of which nothing is left. */
@@ -228,7 +226,7 @@ async function lookAfter(
   { because, whole, now }: { because: 'push' | 'poll'; whole: boolean; now: number },
 ): Promise<void> {
   const { calendar } = row
-  const patienceMs = Math.min(PUSH_WITHIN_MS, settings.pollMs)
+  const patienceMs = Math.min(PUSH_WITHIN_MS, settings.pollMs / 4)
   const late = events.some(({ updatedAt }) => updatedAt && now - updatedAt.getTime() > patienceMs)
   // Between two readings: after a failed one the push may have come and been in vain.
   const noPush = because === 'poll' && !whole && late && row.failures === 0 && settings.pushTo !== undefined

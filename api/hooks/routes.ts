@@ -39,7 +39,8 @@ export function hookRoutes(deps: HookDeps): Router {
   const router = Router({ strict: false })
   router.post('/calendar', async (request, response) => {
     const push = readCalendarPush(request.headers)
-    if (!push) throw new Problem('not_a_push', 'The headers of a push channel of Google Calendar are missing.')
+    if (!push)
+      throw new Problem('not_a_push', 'The headers of a push channel of Google Calendar are missing.')
     const { database, jobs } = deps
     const channel = await findChannel(database, push.channelId)
     // One answer for both: whether a channel is there is nobody's business who does not know its secret.
@@ -70,9 +71,15 @@ export function hookRoutes(deps: HookDeps): Router {
   return router
 }
 
-async function refuseForeign({ pushTokens, log }: HookDeps, authorization: string | undefined): Promise<void> {
+async function refuseForeign(
+  { pushTokens, log }: HookDeps,
+  authorization: string | undefined,
+): Promise<void> {
   if (!pushTokens)
-    throw new Problem('push_refused', 'Pushes of Pub/Sub are not expected here: TESTIGO_PUBSUB_EMAIL is not set.')
+    throw new Problem(
+      'push_refused',
+      'Pushes of Pub/Sub are not expected here: TESTIGO_PUBSUB_EMAIL is not set.',
+    )
   try {
     await pushTokens.verify(authorization)
   } catch (error) {
@@ -105,7 +112,10 @@ async function takeEvent(
     const row = await findBySubscription(database, subscription)
     if (!row) return
     const { lifecycle, suspensionReason } = about
-    log.warn({ calendar: row.calendar, lifecycle, suspensionReason }, 'a subscription to what happens in calls')
+    log.warn(
+      { calendar: row.calendar, lifecycle, suspensionReason },
+      'a subscription to what happens in calls',
+    )
     // Renewing also wakes one that was suspended; one that expired is made anew.
     const facts = lifecycle === 'expired' ? { subscription: null } : {}
     await keepSoon(database, row.calendar, new Date(clock.now()), { ...facts, subscriptionExpiresAt: null })
