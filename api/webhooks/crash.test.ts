@@ -1,61 +1,41 @@
-import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createInterface } from 'node:readline'
-import { fileURLToPath } from 'node:url'
+import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { sql } from 'drizzle-orm'
-import postgres from 'postgres'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { pingEndpoint } from '../../db/webhook-endpoints.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
+import { type ApiProcess, type Held, holdTable, openApiProcess } from '../api-process-for-tests.ts'
 import { callApi, openTestWorld, type TestWorld, until } from '../test-api.ts'
 import { type Receiver, startReceiver } from './receiver-for-tests.ts'
 
 /** The API as its own process, killed around a post. */
 
-const MAIN = fileURLToPath(new URL('../main.ts', import.meta.url))
-
 let google: GoogleSandbox
 let world: TestWorld
 let receiver: Receiver
 let key: string
-let running: { url: string; child: ChildProcess } | undefined
+let api: ApiProcess
 
 beforeAll(async () => {
   google = await openGoogle()
   world = await openTestWorld(google)
   key = await world.key('Clínica Andina')
   receiver = await startReceiver()
+  api = openApiProcess(world)
 })
-afterEach(() => kill())
+afterEach(() => api?.kill())
 afterAll(async () => {
   await receiver?.[Symbol.asyncDispose]()
   await world?.[Symbol.asyncDispose]()
   await google?.stop()
 })
 
-async function start(): Promise<string> {
-  const env = { PATH: process.env.PATH, ...world.env }
-  const child = spawn(process.execPath, [MAIN], { env, stdio: ['ignore', 'pipe', 'inherit'] })
-  for await (const line of createInterface({ input: child.stdout })) {
-    const url = /listens on (http:\S+)/.exec(line)?.[1]
-    if (url) {
-      running = { url, child }
-      return url
-    }
-  }
-  throw new Error('the API ended at its start')
-}
-
-async function kill(): Promise<void> {
-  if (!running) return
-  const gone = once(running.child, 'exit')
-  running.child.kill('SIGKILL')
-  await gone
-  running = undefined
-}
-
-const leaseIsOver = () =>
-  world.db.execute(sql`update webhook_deliveries set claimed_until = now() where claimed_until is not null`)
+const setLease = (from: string) =>
+  world.db.execute(
+    sql`update webhook_deliveries set claimed_until = now() + ${from}::interval where claimed_until is not null`,
+  )
+const leaseIsOver = () => setLease('0')
 const statusOf = async (id: string) => {
   const [row] = await world.db.execute<{ status: string; posts: number }>(
     sql`select status, jsonb_array_length(log) as posts from webhook_deliveries where id = ${id}::uuid`,
@@ -66,13 +46,14 @@ const statusOf = async (id: string) => {
 async function newWebhook(url: string) {
   const made = await callApi(url, 'POST', '/v1/webhooks', { key, body: { url: receiver.url } })
   const ping = () => callApi(url, 'POST', `/v1/webhooks/${made.body.id}/test`, { key })
-  return { id: made.body.id as string, ping }
+  return { webhookId: made.body.id as string, ping }
 }
 
 /** Kills the API and starts another; the first one's lease holds the second back until it is over. */
 async function anotherDelivers(id: string, receivedBefore: number) {
-  await kill()
-  const url = await start()
+  await api.kill()
+  await setLease('1 hour')
+  const url = await api.url()
   // It posts what is due: with another event's post behind it, it has looked and left the leased one alone.
   const { ping } = await newWebhook(url)
   await ping()
@@ -85,34 +66,18 @@ async function anotherDelivers(id: string, receivedBefore: number) {
 const LIMIT = { timeout: 60_000 }
 
 test('killed between the post and its note, it is posted once more, with the same id', LIMIT, async () => {
-  const { ping } = await newWebhook(await start())
-  const holder = postgres(world.databaseUrl, { max: 1 })
-  const { promise: mayEnd, resolve: letGo } = Promise.withResolvers<void>()
-  const { promise: held, resolve: isHeld } = Promise.withResolvers<void>()
-  let holding: Promise<unknown> = Promise.resolve()
+  const { ping } = await newWebhook(await api.url())
+  const { promise: held, resolve: isHeld } = Promise.withResolvers<Held>()
   // Taken when the post has come, so that its note waits for us.
   receiver.answer = async response => {
-    holding = holder.begin(async tx => {
-      await tx`lock table webhook_deliveries in exclusive mode`
-      isHeld()
-      await mayEnd
-    })
-    await held
+    isHeld(await holdTable(world, 'webhook_deliveries'))
     response.writeHead(204).end()
   }
   const before = receiver.received.length
   const { id } = (await ping()).body
-  await held
-  await until('the note to wait', async () => {
-    const waiting = await world.db.execute(
-      sql`select from pg_stat_activity where datname = current_database() and application_name = 'testigo' and wait_event_type = 'Lock'`,
-    )
-    return waiting.length > 0
-  })
-  await kill()
-  letGo()
-  await holding
-  await holder.end()
+  await (await held).somebodyWaits()
+  await api.kill()
+  await (await held).letGo()
   receiver.answer = response => response.writeHead(204).end()
   expect(await statusOf(id)).toMatchObject({ status: 'pending', posts: 0 })
   await anotherDelivers(id, before + 1)
@@ -124,7 +89,7 @@ test('killed between the post and its note, it is posted once more, with the sam
 })
 
 test('killed while it waits for the answer, it is posted once more, with the same id', LIMIT, async () => {
-  const { ping } = await newWebhook(await start())
+  const { ping } = await newWebhook(await api.url())
   receiver.answer = () => {}
   const before = receiver.received.length
   const { id } = (await ping()).body
@@ -134,4 +99,57 @@ test('killed while it waits for the answer, it is posted once more, with the sam
   const ids = receiver.received.slice(before).map(({ headers }) => headers['webhook-id'])
   expect(ids[2]).toBe(ids[0])
   expect(ids).toHaveLength(3)
+})
+
+test('killed when it has taken an event and posted nothing, it is posted once', LIMIT, async () => {
+  // Takes connections and reads nothing.
+  const deaf = createServer({ pauseOnConnect: true })
+  deaf.listen(0, '127.0.0.1')
+  await once(deaf, 'listening')
+  const { port } = deaf.address() as AddressInfo
+  const connected = once(deaf, 'connection')
+  const url = await api.url()
+  const body = { url: `http://127.0.0.1:${port}/hook` }
+  const made = await callApi(url, 'POST', '/v1/webhooks', { key, body })
+  const { id } = (await callApi(url, 'POST', `/v1/webhooks/${made.body.id}/test`, { key })).body
+  const [socket] = (await connected) as [Socket]
+  await api.kill()
+  socket.destroy()
+  deaf.close()
+  await once(deaf, 'close')
+  await using later = await startReceiver(undefined, { port })
+  await leaseIsOver()
+  await api.url()
+  await until('success', async () => (await statusOf(id))?.status === 'succeeded')
+  expect(later.received).toHaveLength(1)
+})
+
+test('killed when an event is written and nobody has taken it, it is posted once', LIMIT, async () => {
+  const { webhookId } = await newWebhook(await api.url())
+  await api.kill()
+  const before = receiver.received.length
+  // As the transaction of a change leaves it.
+  const id = await world.db.transaction(async tx => {
+    const endpoint = await tx.query.webhookEndpoints.findFirst({ where: (row, { eq }) => eq(row.id, webhookId) })
+    return endpoint && pingEndpoint(tx, endpoint, new Date())
+  })
+  await api.url()
+  await until('success', async () => (await statusOf(id ?? ''))?.status === 'succeeded')
+  expect(receiver.received).toHaveLength(before + 1)
+})
+
+test('killed while it waits to post once more, it is posted by the next when that is due', LIMIT, async () => {
+  const { ping } = await newWebhook(await api.url())
+  receiver.answer = response => response.writeHead(500).end()
+  const before = receiver.received.length
+  const { id } = (await ping()).body
+  await until('the note of the failure', async () => (await statusOf(id))?.posts === 1)
+  await api.kill()
+  receiver.answer = response => response.writeHead(204).end()
+  await world.db.execute(sql`update webhook_deliveries set next_attempt_at = now() where id = ${id}::uuid`)
+  await api.url()
+  await until('success', async () => (await statusOf(id))?.status === 'succeeded')
+  const ids = receiver.received.slice(before).map(({ headers }) => headers['webhook-id'])
+  expect(ids).toEqual([ids[0], ids[0]])
+  expect(await statusOf(id)).toMatchObject({ posts: 2 })
 })
