@@ -14,6 +14,7 @@ packages_missing() {
     [ -x /usr/bin/chromium ] || missing+=(chromium)
   fi
   command -v ffmpeg >/dev/null && command -v ffprobe >/dev/null || missing+=(ffmpeg)
+  command -v curl >/dev/null || missing+=(curl)
   [ -e /usr/share/fonts/truetype/liberation ] || [ -e /usr/share/fonts/truetype/liberation2 ] || missing+=(fonts-liberation)
   printf '%s\n' "${missing[@]:-}"
 }

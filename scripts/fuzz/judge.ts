@@ -10,7 +10,7 @@ import {
 } from '../../api/openapi-document.ts'
 import { type OperationId, reachOf } from '../../api/permissions.ts'
 import type { Ask } from './ask.ts'
-import type { RawAnswer, RawRequest } from './send.ts'
+import { NO_ANSWER, type RawAnswer, type RawRequest } from './send.ts'
 import type { Foreign } from './world.ts'
 
 /** Something the API must not do. `name` groups those of one cause. */
@@ -29,6 +29,7 @@ const PLAIN_HEADERS = new Set(
 const INSIDE =
   /\.ts:\d+|node_modules|\bat (async )?\w+ \(|PostgresError|drizzle|select .+ from |syntax error/i
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
+const MOST_BYTES = 256 * 1024
 const OF_NO_OPERATION = new Set(['route_not_found', 'method_not_allowed'])
 const ROLE_OF = {
   admin: 'admin',
@@ -61,6 +62,9 @@ export function createJudge(document: OpenApiDocument, foreign: Foreign) {
   function judge({ ask, sent, answer }: Exchange, recorded: ReadonlySet<string>): Defect | undefined {
     const documented = byId.get(ask.operationId)
     if (!documented) throw new Error(`the document has no ${ask.operationId}`)
+    // Whoever sends more than is taken may be cut off while still sending.
+    if (answer.status === NO_ANSWER)
+      return (sent.payload?.length ?? 0) > MOST_BYTES ? undefined : fault('no answer', answer)
     if (answer.status >= 500) return fault('5xx', answer)
     if (INSIDE.test(answer.text) && !INSIDE.test(String(sent.payload) + sent.target))
       return fault('tells of its inside', answer)

@@ -164,7 +164,7 @@ function createPlay(world: FuzzWorld, report: FuzzReport, known: Map<string, Fou
         if (!there) throw new DefectSeen(signature, defect.detail)
         there.count += 1
       }
-      if (answer.status < 300) learn(own.pool, ask.path, answer, own.callerKeys)
+      if (answer.status >= 200 && answer.status < 300) learn(own.pool, ask.path, answer, own.callerKeys)
     }
   }
 }

@@ -48,12 +48,28 @@ function encodeURIComponentOf(text: string): string {
   return encodeURIComponent(text.toWellFormed())
 }
 
+/** The status of an answer that did not come; its text says why. */
+export const NO_ANSWER = 0
+
 /** Sends requests over a few connections that are kept open. */
 export function openClient(url: string) {
   const { hostname, port } = new URL(url)
   const agent = new Agent({ keepAlive: true, maxSockets: 16 })
-  const send = ({ method, target, headers, payload }: RawRequest): Promise<RawAnswer> =>
-    new Promise((resolve, reject) => {
+  const sendOnce = ({
+    method,
+    target,
+    headers,
+    payload,
+  }: RawRequest): Promise<RawAnswer & { again?: boolean }> =>
+    new Promise(resolve => {
+      const fail = (error: NodeJS.ErrnoException) =>
+        resolve({
+          status: NO_ANSWER,
+          headers: {},
+          text: error.message,
+          // The server had closed a connection that nobody used.
+          again: sent.reusedSocket && error.code === 'ECONNRESET',
+        })
       const bytes = payload === undefined ? undefined : Buffer.from(payload)
       const sent = request(
         {
@@ -68,7 +84,7 @@ export function openClient(url: string) {
         response => {
           const parts: Buffer[] = []
           response.on('data', (part: Buffer) => parts.push(part))
-          response.once('error', reject)
+          response.on('error', fail)
           response.once('end', () =>
             resolve({
               status: response.statusCode ?? 0,
@@ -80,8 +96,12 @@ export function openClient(url: string) {
           )
         },
       )
-      sent.once('error', reject)
+      sent.on('error', fail)
       sent.end(bytes)
     })
+  const send = async (asked: RawRequest): Promise<RawAnswer> => {
+    const answer = await sendOnce(asked)
+    return answer.again ? sendOnce(asked) : answer
+  }
   return { send, close: () => agent.destroy() }
 }
