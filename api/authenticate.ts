@@ -7,6 +7,7 @@ import { type Caller, scopesInForce } from './caller.ts'
 import { type OperationId, operationAt, permissionOf, reachOf, scopesOf } from './permissions.ts'
 import { Problem } from './problem.ts'
 import type { Refusals } from './refused-credentials.ts'
+import { shareLookups } from './share-lookups.ts'
 import type { AccessTokens, TokenFor } from './tokens/access-tokens.ts'
 
 const CHALLENGE = { headers: { 'WWW-Authenticate': 'Bearer realm="testigo"' } }
@@ -37,7 +38,10 @@ interface AuthenticateDeps {
 }
 
 /** Lets nobody through who does not say who they are, where that matters; puts the {@link Caller} into `response.locals`. */
-export function authenticate(deps: AuthenticateDeps): RequestHandler {
+export function authenticate(given: AuthenticateDeps): RequestHandler {
+  const { database, clock } = given
+  const lookUpKey = shareLookups((key: string) => findKey(database, key, new Date(clock.now())))
+  const deps = { ...given, lookUpKey }
   return async (request, response, next) => {
     if (isForEverybody(response)) return next()
     const [, credential] = /^Bearer +(\S+) *$/i.exec(request.get('authorization') ?? '') ?? []
@@ -55,12 +59,12 @@ export function authenticate(deps: AuthenticateDeps): RequestHandler {
 }
 
 async function callerByKey(
-  { database, clock, refusals }: AuthenticateDeps,
+  { lookUpKey, refusals }: AuthenticateDeps & { lookUpKey: (key: string) => Promise<KeyInForce | undefined> },
   credential: string,
   address: string | undefined,
 ): Promise<Caller> {
   await refusals.throwIfTooMany(address, credential)
-  const key = await findKey(database, credential, new Date(clock.now()))
+  const key = await lookUpKey(credential)
   if (!key) {
     await refusals.count(address, credential)
     throw new Problem(

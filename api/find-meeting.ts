@@ -9,9 +9,12 @@ import { meetingView } from './views.ts'
 
 /** One meeting as its owner sees it. @throws {Problem} `meeting_not_found` */
 export async function viewOf(db: Queryable, organizationId: string, meetingId: string): Promise<MeetingView> {
-  const row = await showMeeting(db, organizationId, meetingId)
+  const [row, invited] = await Promise.all([
+    showMeeting(db, organizationId, meetingId),
+    listInvited(db, meetingId),
+  ])
   if (!row) throw noSuchMeeting()
-  return meetingView(row, await listInvited(db, meetingId))
+  return meetingView(row, invited)
 }
 
 /** Also the answer for a meeting of another organisation: whether it exists is not the caller's to know. */

@@ -60,7 +60,7 @@ export async function startApi(
       'TESTIGO_GOOGLE_ORGANIZER is missing. Set it to: Workspace user in whose calendar the meetings are made.',
     ])
   await using opened = new AsyncDisposableStack()
-  const database = opened.use(openDatabase(databaseUrl, { max: 10 }))
+  const database = opened.use(openDatabase(databaseUrl, { max: 10, prepared: true }))
   const chaining = startAuditChaining({ db: database.db, log })
   opened.defer(() => chaining.close())
   const locks = opened.use(openMeetingLocks(databaseUrl))

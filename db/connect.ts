@@ -10,7 +10,7 @@ import postgres from 'postgres'
 import * as schema from './schema.ts'
 
 /** The database, ready for queries. */
-export type Database = PostgresJsDatabase<typeof schema>
+export type Database = PostgresJsDatabase<typeof schema> & { $client: postgres.Sql }
 /** A transaction in it; what must be written together takes one of these. */
 export type Transaction = PgTransaction<
   PostgresJsQueryResultHKT,
@@ -29,8 +29,13 @@ export interface OpenDatabase extends AsyncDisposable {
 /**
  * Opens a small pool. Statements are bounded, so that nothing waits for ever on a database that hangs.
  * @param url `postgres://…`
+ * @param options.prepared every connection keeps the statements it has had, read and planned once: for a process that asks
+ *   the same things over and over
  */
-export function openDatabase(url: string, { max = 5, statementTimeoutMs = 30_000 } = {}): OpenDatabase {
+export function openDatabase(
+  url: string,
+  { max = 5, statementTimeoutMs = 30_000, prepared = false } = {},
+): OpenDatabase {
   const pool = postgres(url, {
     max,
     connect_timeout: 10,
@@ -38,13 +43,61 @@ export function openDatabase(url: string, { max = 5, statementTimeoutMs = 30_000
     onnotice: () => {},
     connection: { statement_timeout: statementTimeoutMs, application_name: 'testigo' },
   })
-  const db = drizzle(pool, { schema })
+  const db = drizzle(prepared ? preparing(pool) : pool, { schema })
   let closed: Promise<void> | undefined
   const close = () => {
     closed ??= pool.end({ timeout: 5 })
     return closed
   }
   return { db, url, close, [Symbol.asyncDispose]: close }
+}
+
+// Drizzle has PostgreSQL read and plan each statement anew, and with parameters that is one more trip there and back.
+function preparing<Client extends postgres.ISql>(client: Client): Client {
+  const replaced: Record<PropertyKey, unknown> = {
+    unsafe: (text: string, parameters?: never[], options?: postgres.UnsafeQueryOptions) =>
+      client.unsafe(text, parameters, { ...options, prepare: true }),
+  }
+  for (const name of ['begin', 'savepoint'] as const) {
+    const start = (client as unknown as Record<typeof name, Start | undefined>)[name]
+    if (start) replaced[name] = (work: Work) => start(inner => work(preparing(inner)))
+  }
+  return new Proxy(client, {
+    get: (target, name, receiver) => replaced[name] ?? Reflect.get(target, name, receiver),
+  })
+}
+type Work = (client: postgres.TransactionSql) => unknown
+type Start = (work: Work) => Promise<unknown>
+
+/**
+ * Runs `work` in a transaction behind a first statement, which is sent together with the first one of `work`: where it fails,
+ * everything after it fails too, and nothing stays.
+ */
+export function transactionBehind<T>(
+  db: Database,
+  first: { text: string; parameters: string[] },
+  work: (tx: Transaction) => Promise<T>,
+): Promise<T> {
+  const pool = db.$client
+  return pool.begin(async client => {
+    // Sent before anything of `work` can be: postgres.js sends in the order in which it was told.
+    const done = client.unsafe(first.text, first.parameters).execute()
+    // Both end before the transaction does: what is sent after it would be part of somebody else's.
+    const [result, begun] = await Promise.allSettled([work(transactionOn(client)), done])
+    if (begun.status === 'rejected') throw begun.reason
+    if (result.status === 'rejected') throw result.reason
+    return result.value
+  }) as Promise<T>
+}
+
+// What drizzle makes of a pool it makes of the client of a transaction too; its transactions are savepoints then.
+function transactionOn(client: postgres.TransactionSql): Transaction {
+  const asPool = {
+    options: { parsers: {}, serializers: {} },
+    unsafe: client.unsafe,
+    begin: (work: Work) => client.savepoint(work),
+  }
+  return drizzle(asPool as unknown as postgres.Sql) as unknown as Transaction
 }
 
 const HERE = dirname(fileURLToPath(import.meta.url))

@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import type { Database, Transaction } from './connect.ts'
+import { type Database, type Transaction, transactionBehind } from './connect.ts'
 
 const OWNER = Symbol('the database with the rights of its owner')
 
@@ -32,15 +32,17 @@ export function asOrganization<T>(
   work: (tx: Transaction) => Promise<T>,
   ownOnly?: OwnOnly,
 ): Promise<T> {
-  return db[OWNER].transaction(async tx => {
-    await tx.execute(sql`select
-      set_config('testigo.organization', ${organizationId}, true),
-      set_config('testigo.principal', ${ownOnly?.principal ?? ''}, true),
-      set_config('testigo.email', ${ownOnly?.email ?? ''}, true),
-      set_config('role', ${ownOnly ? 'testigo_external' : 'testigo_tenant'}, true)`)
-    return work(tx)
-  })
+  const parameters = [
+    organizationId,
+    ownOnly?.principal ?? '',
+    ownOnly?.email ?? '',
+    ownOnly ? 'testigo_external' : 'testigo_tenant',
+  ]
+  return transactionBehind(db[OWNER], { text: BE_ORGANIZATION, parameters }, work)
 }
+
+const BE_ORGANIZATION = `select set_config('testigo.organization', $1, true), set_config('testigo.principal', $2, true),
+  set_config('testigo.email', $3, true), set_config('role', $4, true)`
 
 /**
  * Lets the job queue write its own tables, which belong to no organisation, within a transaction of

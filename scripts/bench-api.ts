@@ -57,6 +57,8 @@ async function main(): Promise<void> {
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : tablesOf(result))
 }
 
+type Load = Omit<Options, 'json'>
+
 interface Options {
   meetings: number
   seconds: number
@@ -70,7 +72,7 @@ interface Options {
   json: boolean
 }
 
-async function measureGet({ apiUrl: url, askers }: BenchWorld, of: Options): Promise<Figure[]> {
+async function measureGet({ apiUrl: url, askers }: BenchWorld, of: Load): Promise<Figure[]> {
   const { connections, seconds } = of
   const next = getQuestions(askers)
   return [
@@ -79,7 +81,7 @@ async function measureGet({ apiUrl: url, askers }: BenchWorld, of: Options): Pro
   ]
 }
 
-async function measureList({ apiUrl: url, askers }: BenchWorld, of: Options): Promise<Figure[]> {
+async function measureList({ apiUrl: url, askers }: BenchWorld, of: Load): Promise<Figure[]> {
   const { connections, seconds, limit } = of
   const next = await listQuestions(url, askers, limit)
   const open = await loadOpen({ url, connections, seconds, next, perSecond: of.listRate })
@@ -96,7 +98,7 @@ async function measureList({ apiUrl: url, askers }: BenchWorld, of: Options): Pr
  * it is answered at a set time, and a request makes its calls one after the other. What is beyond is ours, also where the
  * sandbox was late.
  */
-async function measureCreate({ apiUrl: url, askers, googleCalls }: BenchWorld, of: Options) {
+async function measureCreate({ apiUrl: url, askers, googleCalls }: BenchWorld, of: Load) {
   const { connections, seconds, googleMs } = of
   await googleCalls()
   const load = await loadClosed({
@@ -198,7 +200,7 @@ function readOptions(): Options | undefined {
       name.replace(/-(.)/, (_, letter) => letter.toUpperCase()),
       Number(word),
     ]),
-  ) as unknown as Omit<Options, 'json'>
+  ) as unknown as Load
   const usable = Object.values(of).every(value => Number.isInteger(value) && value >= 1)
   return help || !usable || of.meetings < 10_000 ? undefined : { ...of, json }
 }
