@@ -234,7 +234,7 @@ function lengthOf(series: SeriesRow, meeting: MeetingRow, { start, end }: Series
 }
 
 /** Gives each meeting its place in the series, cancels those that have none, and makes those that are missing. */
-async function placeAll(
+export async function placeAll(
   work: SeriesWork,
   target: SeriesRow,
   recurrence: Recurrence,
@@ -263,7 +263,7 @@ async function placeAll(
     const change = changeOf(row, place.originalStart, target, plan.fields)
     if (plan.people && row.ownFields.includes('participants'))
       change.participants = plan.people(await listInvited(tx, row.id))
-    await changeMeeting(tx, row, change, { actor, now })
+    if (Object.keys(change).length > 0) await changeMeeting(tx, row, change, { actor, now })
     const told = row.ownFields.length === 0
     await placeInSeries(tx, row.id, { ...place, seriesId: target.id }, { told })
     if (!told) different.push(row.id)
@@ -290,7 +290,8 @@ function changeOf(
   return Object.fromEntries(Object.entries(wanted).filter(([name]) => !row.ownFields.includes(name)))
 }
 
-async function cancelOne({ tx, jobs, actor, now }: SeriesWork, row: MeetingRow): Promise<void> {
+/** Cancels one of them; the calendar learns it by the series. */
+export async function cancelOne({ tx, jobs, actor, now }: SeriesWork, row: MeetingRow): Promise<void> {
   const { recordingCancelled } = await cancelMeeting(tx, row, { actor, now: new Date(now) })
   if (recordingCancelled) await jobs.withdraw(tx, 'record-meeting', row.id)
   await jobs.withdraw(tx, 'provision-meeting', row.id)

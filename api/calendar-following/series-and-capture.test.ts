@@ -1,0 +1,266 @@
+import { sql } from 'drizzle-orm'
+import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import type { GoogleSandbox } from '../../sandbox/google/server.ts'
+import { openGoogle } from '../../sandbox/google/test-google.ts'
+import { openJobsOf, until } from '../test-api.ts'
+import { type FollowingWorld, HOST, inDays, openFollowingWorld, QUICK_GOOGLE } from './following-world.ts'
+
+const BOSS = 'direccion@clinica.example'
+
+let world: FollowingWorld<GoogleSandbox>
+beforeAll(async () => {
+  world = await openFollowingWorld(await openGoogle(QUICK_GOOGLE), {
+    env: { TESTIGO_CAPTURE_CALENDARS: BOSS, TESTIGO_CAPTURE_ORGANIZATION: 'Clínica Andina' },
+  })
+  await world.ready()
+})
+afterAll(() => world?.[Symbol.asyncDispose]())
+
+interface Row extends Record<string, unknown> {
+  id: string
+  event_id: string
+  topic: string
+  status: string
+  starts_at: string
+  original_start: string
+  organizer: string
+}
+const rowsOf = async (where: ReturnType<typeof sql>) => [
+  ...(await world.api.db.execute<Row>(
+    sql`select * from meetings where ${where} order by starts_at, created_at`,
+  )),
+]
+const changeAs = (as: string, eventId: string, change: object) =>
+  world.google.personDoes({ do: 'change', as, eventId, ...change })
+const at = (time: string) => new Date(time).getTime()
+const later = (time: string, hours: number) => new Date(at(time) + hours * 3_600_000).toISOString()
+
+describe('a series', () => {
+  async function makeSeries(count = 5) {
+    const recurrence = [`RRULE:FREQ=DAILY;COUNT=${count}`]
+    const { series } = await world.make({ ...inDays(2), timeZone: 'UTC', recurrence })
+    const rows = () => rowsOf(sql`series_id = ${series.id}`)
+    const made = await until('all meetings have a link', async () => {
+      const found = await rows()
+      return found.length === count && found
+    })
+    return { id: series.id as string, rows, made }
+  }
+  const living = (rows: Row[]) => rows.filter(({ status }) => status === 'scheduled')
+
+  test('of which one meeting is cancelled or moved in the calendar: that one, and no other', async () => {
+    const { id, rows, made } = await makeSeries()
+    const [, second, third] = made
+    if (!second || !third) throw new Error('too few')
+    await world.google.personDoes({ do: 'cancel', as: HOST, eventId: second.event_id, scope: 'this' })
+    const to = { start: later(third.starts_at, 2), end: later(third.starts_at, 3) }
+    await changeAs(HOST, third.event_id, { ...to, scope: 'this' })
+    await world.becomes(second.id, ({ status }) => status === 'cancelled')
+    const moved = await world.becomes(third.id, ({ start }) => at(start) === at(to.start))
+    expect(moved).toMatchObject({ google: 'up_to_date' })
+    expect(at(moved.series.originalStart)).toBe(at(third.original_start))
+    expect(living(await rows()).map(row => row.id)).toEqual(
+      made.filter(one => one !== second).map(one => one.id),
+    )
+    const [series] = await world.api.db.execute<{ exceptions: string[] }>(
+      sql`select exceptions from series where id = ${id}`,
+    )
+    expect(series?.exceptions.map(at)).toEqual([at(second.original_start)])
+    expect((await openJobsOf(world.api.db, third.id))[0]?.due.getTime()).toBe(at(to.start) - 60_000)
+  })
+
+  test('that is moved as a whole keeps its meetings at other times', async () => {
+    const { rows, made } = await makeSeries()
+    const [first] = made
+    if (!first) throw new Error('too few')
+    const to = { start: later(first.starts_at, 3), end: later(first.starts_at, 4) }
+    await changeAs(HOST, first.event_id, { ...to, title: 'Ronda', scope: 'all' })
+    await world.becomes(first.id, ({ start }) => at(start) === at(to.start))
+    const now = await rows()
+    expect(now.map(row => [row.id, at(row.starts_at)])).toEqual(
+      made.map(row => [row.id, at(row.starts_at) + 3 * 3_600_000]),
+    )
+    expect(new Set(now.map(({ topic }) => topic))).toEqual(new Set(['Ronda']))
+    expect(world.asked('events.patch')).toBe(0)
+  })
+
+  test('that is split in the calendar goes on as another one, with the same meetings', async () => {
+    const { id, rows, made } = await makeSeries()
+    const [, , third, fourth] = made
+    if (!third || !fourth) throw new Error('too few')
+    const to = { start: later(third.starts_at, 1), end: later(third.starts_at, 2) }
+    await changeAs(HOST, third.event_id, { ...to, scope: 'following' })
+    await until('the second part is another series', async () => {
+      const [next] = await world.api.db.execute<{ id: string }>(
+        sql`select id from series where continues = ${id}`,
+      )
+      return next && living(await rowsOf(sql`series_id = ${next.id}`)).length === 3
+    })
+    await until('the first part ends before it', async () => living(await rows()).length === 2)
+    const all = living(
+      await rowsOf(sql`series_id in (select id from series where id = ${id} or continues = ${id})`),
+    )
+    expect(all.map(row => at(row.starts_at))).toEqual(
+      made.map((row, place) => at(row.starts_at) + (place < 2 ? 0 : 3_600_000)),
+    )
+  })
+
+  test('that is cancelled in the calendar: none of its meetings takes place', async () => {
+    const { id, rows, made } = await makeSeries(3)
+    await world.google.personDoes({ do: 'cancel', as: HOST, eventId: made[0]?.event_id ?? '', scope: 'all' })
+    await until('all are cancelled', async () => living(await rows()).length === 0)
+    const [series] = await world.api.db.execute(
+      sql`select status, synced_revision = revision as told from series where id = ${id}`,
+    )
+    expect(series).toEqual({ status: 'cancelled', told: true })
+  })
+
+  test('whose guests answer for all meetings', async () => {
+    const { id, made } = await makeSeries(3)
+    const eventId = made[0]?.event_id ?? ''
+    const as = 'ana@clinica.example'
+    await world.google.personDoes({ do: 'respond', as, eventId, response: 'accepted', scope: 'all' })
+    await until('each meeting has the answer', async () => {
+      const [row] = await world.api.db.execute<{ count: string }>(
+        sql`select count(*) from participants where email = ${as} and response = 'accepted'
+          and meeting_id in (select id from meetings where series_id = ${id})`,
+      )
+      return Number(row?.count) === 3
+    })
+  })
+})
+
+describe('what a caller and the calendar both changed', () => {
+  // Google is away from the API's view while the person changes the event.
+  async function bothChange(first: 'caller' | 'calendar') {
+    const { id } = await world.make()
+    const eventId = await world.eventOf(id)
+    await until('the event was read', async () => {
+      const [row] = await world.api.db.execute<{ seen: boolean }>(
+        sql`select calendar_seen is not null as seen from meetings where id = ${id}`,
+      )
+      return row?.seen
+    })
+    const inCalendar = () => changeAs(HOST, eventId, { title: 'Del calendario' })
+    world.google.faults.add({
+      kind: 'error',
+      method: 'events.list',
+      status: 403,
+      reason: 'forbidden',
+      count: 200,
+    })
+    world.google.faults.add({
+      kind: 'error',
+      method: 'events.get',
+      status: 403,
+      reason: 'forbidden',
+      count: 200,
+    })
+    if (first === 'calendar') await inCalendar()
+    const answer = await world.api.call('PATCH', `/v1/meetings/${id}`, {
+      body: { topic: 'Del que llama', description: 'Solo del que llama' },
+    })
+    expect(answer.status).toBe(502)
+    if (first === 'caller') await inCalendar()
+    world.google.faults.clear()
+    await world.api.db.execute(sql`update followed_calendars set sync_at = now()`)
+    return id
+  }
+
+  test('becomes what was changed last in the calendar, and the other field stays the caller’s', async () => {
+    const id = await bothChange('caller')
+    await world.becomes(id, ({ topic }) => topic === 'Del calendario', 15_000)
+    await world.api.db.execute(sql`update pgboss.job set start_after = now() where singleton_key = ${id}
+      and name = 'provision-meeting' and state < 'active'`)
+    const after = await world.becomes(id, ({ google }) => google === 'up_to_date', 15_000)
+    expect(after).toMatchObject({ topic: 'Del calendario', description: 'Solo del que llama' })
+    const actions = (await world.audited(id)).filter(({ action }) => /changed|conflict/.test(action))
+    expect(actions.map(({ action, actor }) => [action, actor.split(':')[0]])).toEqual([
+      ['meeting.changed', 'api_key'],
+      ['meeting.conflict', 'google'],
+      ['meeting.changed', 'google'],
+    ])
+    expect(actions[1]?.detail).toMatchObject({ winner: 'calendar', fields: ['topic'] })
+  })
+
+  test('stays what the caller changed last, and the audit log has both', async () => {
+    const id = await bothChange('calendar')
+    const conflict = await until('it is noted', async () =>
+      (await world.audited(id)).find(({ action }) => action === 'meeting.conflict'),
+    )
+    expect(conflict.detail).toMatchObject({ winner: 'caller', fields: ['topic'] })
+    await world.api.db.execute(sql`update pgboss.job set start_after = now() where singleton_key = ${id}
+      and name = 'provision-meeting' and state < 'active'`)
+    const after = await world.becomes(id, ({ google }) => google === 'up_to_date', 15_000)
+    expect(after).toMatchObject({ topic: 'Del que llama', description: 'Solo del que llama' })
+    const eventId = await world.eventOf(id)
+    const event = [...world.google.state.events.values()].find(({ resource }) => resource.id === eventId)
+    expect(event?.resource.summary).toBe('Del que llama')
+  })
+})
+
+describe('a captured calendar', () => {
+  const create = (more: object) =>
+    world.google.personDoes({ do: 'create', as: BOSS, ...inDays(2), title: 'Junta', ...more })
+  const captured = (eventId: string) => rowsOf(sql`event_id = ${eventId} and organizer = ${BOSS}`)
+
+  test('has every event with a Meet link recorded, and the bot invited', async () => {
+    const { eventId } = await create({ attendees: ['ana@clinica.example'] })
+    const [row] = await until('it is a meeting', async () => {
+      const rows = await captured(eventId)
+      return rows.length > 0 && rows
+    })
+    if (!row) throw new Error('none')
+    const meeting = await world.read(row.id)
+    expect(meeting).toMatchObject({ topic: 'Junta', status: 'scheduled', google: 'up_to_date' })
+    expect(meeting.joinUrl).toMatch(/^https:\/\/meet\.google\.com\//)
+    expect(meeting.participants).toMatchObject([{ email: 'ana@clinica.example' }])
+    expect((await openJobsOf(world.api.db, row.id)).map(({ name }) => name)).toEqual(['record-meeting'])
+    const event = [...world.google.state.events.values()].find(({ resource }) => resource.id === eventId)
+    expect(event?.resource.attendees?.map(({ email }) => email)).toContain('testigo@clinica.example')
+    const to = inDays(7)
+    await changeAs(BOSS, eventId, to)
+    await world.becomes(row.id, ({ start }) => at(start) === at(to.start))
+    await world.google.personDoes({ do: 'cancel', as: BOSS, eventId })
+    await world.becomes(row.id, ({ status }) => status === 'cancelled')
+    expect(await captured(eventId)).toHaveLength(1)
+  })
+
+  test('leaves out what has no link, lasts whole days, or was declined', async () => {
+    const without = await create({ meet: false })
+    const whole = await create({ start: inDays(3).start.slice(0, 10), end: inDays(4).start.slice(0, 10) })
+    const other = await world.google.personDoes({
+      ...{ do: 'create', as: HOST, title: 'De otros', attendees: [BOSS] },
+      ...inDays(3),
+    })
+    await until('it is taken', async () => (await captured(other.eventId)).length === 1)
+    const last = await create({ title: 'La última', ...inDays(6) })
+    await until('the last is taken', async () => (await captured(last.eventId)).length === 1)
+    for (const { eventId } of [without, whole]) expect(await captured(eventId)).toEqual([])
+    const [taken] = await captured(other.eventId)
+    await world.google.personDoes({ do: 'respond', as: BOSS, eventId: other.eventId, response: 'declined' })
+    await world.becomes(taken?.id ?? '', ({ status }) => status === 'cancelled')
+  })
+
+  test('has each instance of a recurring event recorded, and follows them', async () => {
+    const { eventId } = await create({ recurrence: ['RRULE:FREQ=DAILY;COUNT=4'], ...inDays(10) })
+    const rows = () => rowsOf(sql`calendar_series = ${eventId}`)
+    const made = await until('all four', async () => {
+      const found = await rows()
+      return found.length === 4 && found
+    })
+    expect(new Set(made.map(({ event_id }) => event_id)).size).toBe(4)
+    await world.google.personDoes({ do: 'cancel', as: BOSS, eventId: made[1]?.event_id ?? '', scope: 'this' })
+    await world.becomes(made[1]?.id ?? '', ({ status }) => status === 'cancelled')
+    await world.google.personDoes({ do: 'cancel', as: BOSS, eventId, scope: 'all' })
+    await until('the others too', async () => (await rows()).every(({ status }) => status === 'cancelled'))
+  })
+
+  test('records no call twice that Testigo made itself', async () => {
+    const { id, meetingCode } = await world.make({ ...inDays(12), participants: [{ email: BOSS }] })
+    const last = await create({ title: 'Después', ...inDays(13) })
+    await until('the calendar was read', async () => (await captured(last.eventId)).length === 1)
+    const rows = await rowsOf(sql`meeting_code = ${meetingCode}`)
+    expect(rows.map(row => row.id)).toEqual([id])
+  })
+})
