@@ -338,6 +338,26 @@ describe.each(MATRIX)('the role $role by $way', ({ role, way }) => {
   })
 })
 
+describe('what an administrator changes is in the audit log, with who did it and from where', () => {
+  const changing = OPERATIONS.filter(
+    operation => ASKS[operation] !== 'everybody' && !permissionOf(operation).route.startsWith('GET'),
+  )
+  test.each(changing)('%s', async operation => {
+    const { of, status } = ASKS[operation] as Ask
+    const email = someEmail()
+    const person = await signInUser(api.url, api.key, { role: 'admin', email, password: PASSWORD })
+    const ids = of ? await makeThing(of, admins.own) : {}
+    const answer = await ask(operation, person.accessToken, ids)
+    expect(answer.status, JSON.stringify(answer.body)).toBe(status)
+    const { items } = (await api.call('GET', `/v1/audit?actor=user:${person.id}`)).body
+    // Signing in is there in any case.
+    const done = items.filter(({ action }: { action: string }) => !NOT_BY_IT.has(action))
+    expect(done, operation).not.toEqual([])
+    for (const { detail } of done) expect(detail.from.ip).toMatch(/127\.0\.0\.1$/)
+  })
+})
+const NOT_BY_IT = new Set(['user.signed_in', 'user.password_set'])
+
 test('all that was only read, or could not be changed, is as it was', async () => {
   for (const [name, made] of kept) {
     const [thing, key = ''] = name.split(' ')
