@@ -54,7 +54,8 @@ export function openApiProcess(world: Pick<TestWorld, 'env'>): ApiProcess {
       if (!running) return
       const { child, url } = running
       running = undefined
-      const gone = once(child, 'exit')
+      const isOver = child.exitCode !== null || child.signalCode !== null
+      const gone = isOver ? undefined : once(child, 'exit')
       child.kill('SIGKILL')
       // One that is killed at its start never says where it listens.
       await Promise.allSettled([gone, url])

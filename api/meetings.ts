@@ -63,14 +63,13 @@ export async function createMeeting(
 ): Promise<MeetingView> {
   const { db, clock } = deps
   const { organizationId, actor } = caller
-  const wanted = readNewMeeting(deps, body, clock.now())
   const { meetingId, touched } = await changeOnce(db, caller, async tx => {
-    const made = await writeMeeting(tx, deps, caller, wanted)
+    const made = await writeMeeting(tx, deps, caller, readNewMeeting(deps, body, clock.now()))
     await sendJobs(deps.jobs, tx, made.touched, clock.now())
     return made
   })
   const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs)
-  const what = wanted.recurrence ? 'series' : 'meeting'
+  const what = touched.seriesIds.length > 0 ? 'series' : 'meeting'
   refuseUnlessDone(outcome, meetingId, `The ${what} is kept and will be made as soon as Google allows it.`)
   return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
 }

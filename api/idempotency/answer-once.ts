@@ -51,6 +51,7 @@ const IN_ONE_TRANSACTION: ReadonlySet<OperationId> = new Set<OperationId>([
   'createUser',
   'changeUser',
   'createPasswordLink',
+  'endUserSessions',
   'changeOrganization',
   'changeMeetingRetention',
   'erasePerson',

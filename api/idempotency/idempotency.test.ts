@@ -92,13 +92,24 @@ describe('the same request with the same key', () => {
     const path = `/v1/webhooks/${webhook.body.id}`
     await twice('POST', `${path}/rotate-secret`, { body: {} })
     await twice('POST', `${path}/test`)
-    expect((await api.call('GET', `${path}/deliveries`)).body.items).toHaveLength(1)
+    const deliveries = (await api.call('GET', `${path}/deliveries`)).body.items
+    expect(deliveries).toHaveLength(1)
+    await twice('POST', `${path}/deliveries/${deliveries[0].id}/redeliver`)
+    await twice('PATCH', path, { body: { description: 'x' } })
     await twice('DELETE', path)
     const { body: key } = await twice('POST', '/v1/keys', { body: { name: 'una', role: 'service' } })
     await twice('POST', `/v1/keys/${key.id}/rotate`, { body: {} })
+    await twice('DELETE', `/v1/keys/${key.id}`)
     const user = { email: 'una@clinica.example', role: 'auditor' }
     const { body: person } = await twice('POST', '/v1/users', { body: user })
     await twice('POST', `/v1/users/${person.id}/password-link`)
+    await twice('PATCH', `/v1/users/${person.id}`, { body: { name: 'Una' } })
+    await twice('DELETE', `/v1/users/${person.id}/sessions`)
+    const { body: meeting } = await create(someKey())
+    await twice('PATCH', `/v1/meetings/${meeting.id}/retention`, { body: { retentionDays: 3 } })
+    const guest = { email: 'una@clinica.example' }
+    const { body: invited } = await twice('POST', `/v1/meetings/${meeting.id}/participants`, { body: guest })
+    await twice('DELETE', `/v1/meetings/${meeting.id}/participants/${invited.id}`)
     await twice('PATCH', '/v1/organization', { body: { language: 'en' } })
     await twice('PUT', '/v1/organization/custom-fields', { body: { schema: { type: 'object' } } })
     await twice('PUT', '/v1/organization/custom-fields', { body: { schema: null } })
