@@ -81,6 +81,39 @@ test('each meeting of a series has its own reminders', async () => {
   expect(await remindedAt(START + 23.75 * HOUR_MS, second.id)).toHaveLength(6)
 })
 
+test('notes of the calendar are in the event of a meeting and of a series, and follow a change of all', async () => {
+  const notesOf = (testigoId: string) =>
+    [...google.state.events.values()].find(
+      ({ resource }) => resource.extendedProperties?.private?.testigoMeetingId === testigoId,
+    )?.resource.reminders
+  const popups = (...minutes: number[]) => ({
+    useDefault: false,
+    overrides: minutes.map(minute => ({ method: 'popup', minutes: minute })),
+  })
+  const single = await make()
+  expect(notesOf(single)).toEqual(popups(10))
+  const change = async (id: string, scope: string) => {
+    const reminders = [
+      { channel: 'popup', amount: 2, unit: 'hours' },
+      { channel: 'popup', amount: 1, unit: 'days' },
+      { channel: 'email', amount: 1, unit: 'weeks' },
+    ]
+    const answer = await api.call('PATCH', `/v1/meetings/${id}?scope=${scope}`, { body: { reminders } })
+    expect(answer.body).toMatchObject({ reminders, google: 'up_to_date' })
+  }
+  await change(single, 'one')
+  expect(notesOf(single)).toEqual(popups(120, 1440))
+
+  const first = await make({ recurrence: ['RRULE:FREQ=DAILY;COUNT=3'] })
+  const { series } = (await api.call('GET', `/v1/meetings/${first}`)).body
+  expect(notesOf(series.id)).toEqual(popups(10))
+  await change(first, 'all')
+  expect(notesOf(series.id)).toEqual(popups(120, 1440))
+  // Without any, the calendar's own are back.
+  await api.call('PATCH', `/v1/meetings/${single}`, { body: { reminders: [] } })
+  expect(notesOf(single)).toMatchObject({ useDefault: true })
+})
+
 test('bad reminders are refused by their place', async () => {
   const reminders = [{ channel: 'email', amount: 9, unit: 'weeks' }, REMINDERS[0], REMINDERS[0]]
   const answer = await api.call('POST', '/v1/meetings', { body: newMeeting({ reminders }) })
@@ -88,15 +121,5 @@ test('bad reminders are refused by their place', async () => {
     status: 422,
     code: 'bad_reminder',
     errors: [{ path: 'reminders[0]' }, { path: 'reminders[2]' }],
-  })
-})
-
-test('popups are set in the calendar', async () => {
-  const id = await make()
-  const [row] = await api.db.select().from(meetings).where(eq(meetings.id, id))
-  const event = [...google.state.events.values()].find(one => one.resource.id === row?.eventId)
-  expect(event?.resource.reminders).toEqual({
-    useDefault: false,
-    overrides: [{ method: 'popup', minutes: 10 }],
   })
 })
