@@ -22,6 +22,7 @@ export const CALLERS = [
   'auditor',
   'external',
   'client',
+  'person',
   'limited',
   'nobody',
   'stranger',

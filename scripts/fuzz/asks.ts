@@ -18,6 +18,7 @@ const WEIGHTS: Record<string, number> = {
   cancelMeeting: 3,
   signIn: 1,
   setPassword: 1,
+  endOwnSessions: 1,
 }
 
 /** One request, for any operation of the document: most of them as it says, the others broken in some way. */

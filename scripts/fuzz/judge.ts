@@ -8,7 +8,7 @@ import {
   type ResponseObject,
   resolveRef,
 } from '../../api/openapi-document.ts'
-import { type OperationId, reachOf } from '../../api/permissions.ts'
+import { type OperationId, permissionOf, reachOf } from '../../api/permissions.ts'
 import type { Ask } from './ask.ts'
 import { NO_ANSWER, type RawAnswer, type RawRequest } from './send.ts'
 import type { Foreign } from './world.ts'
@@ -37,6 +37,7 @@ const ROLE_OF = {
   auditor: 'auditor',
   external: 'external',
   client: 'service',
+  person: 'admin',
 } as const
 
 /** What was asked and what came back. */
@@ -99,6 +100,7 @@ export function createJudge(document: OpenApiDocument, foreign: Foreign) {
     const media = content[type]
     if (!media) return fault(`${answer.status} has the content type "${type}"`, answer)
     const values = valuesIn(type, answer.text)
+    if (!values) return fault(`${answer.status} is no ${type}`, answer)
     const check = validate(`${at}/content/${pointerPart(type)}/schema`)
     for (const value of values) {
       if (!check(value)) {
@@ -141,14 +143,16 @@ export function createJudge(document: OpenApiDocument, foreign: Foreign) {
 
 export type Judge = ReturnType<typeof createJudge>
 
-/** What a body holds: each line of ndjson, or the whole of it; what is no JSON as text. */
-function valuesIn(type: string, text: string): unknown[] {
-  if (type === 'application/x-ndjson')
-    return text
-      .split('\n')
-      .filter(Boolean)
-      .map(line => JSON.parse(line))
-  return [/\bjson$/.test(type) ? JSON.parse(text) : text]
+/** What a body holds: each line of ndjson, or the whole of it; what is no JSON as text. Undefined for broken JSON. */
+function valuesIn(type: string, text: string): unknown[] | undefined {
+  if (!/json$/.test(type)) return [text]
+  const parts = type === 'application/x-ndjson' ? text.split('\n').filter(Boolean) : [text]
+  try {
+    return parts.map(part => JSON.parse(part))
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
 }
 
 function fault(name: string, { status, text }: RawAnswer, more = ''): Defect {
@@ -192,7 +196,7 @@ function permissionFault(ask: Ask, operation: OperationId, answer: RawAnswer): D
   const { caller } = ask
   const may =
     caller === 'limited' || (caller in ROLE_OF && reachOf(operation, ROLE_OF[caller as keyof typeof ROLE_OF]))
-  const isPublic = reachOf(operation, 'external') === 'all' && reachOf(operation, 'auditor') === 'all'
+  const isPublic = permissionOf(operation).roles === 'everybody'
   return may || isPublic ? undefined : fault(`lets ${caller} in`, answer)
 }
 

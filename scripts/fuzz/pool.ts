@@ -41,7 +41,8 @@ export function learn(pool: Pool, path: string, answer: RawAnswer, ignored: Read
 
 /** The object that an answer with 2xx holds. */
 export function objectIn({ status, headers, text }: RawAnswer): Record<string, unknown> | undefined {
-  if (status >= 300 || !headers['content-type']?.startsWith('application/json')) return undefined
+  if (status >= 300 || text === '' || !headers['content-type']?.startsWith('application/json'))
+    return undefined
   const body: unknown = JSON.parse(text)
   return typeof body === 'object' && body !== null ? (body as Record<string, unknown>) : undefined
 }

@@ -3,6 +3,7 @@ import { newMeeting, openTestApi } from '../../api/test-api.ts'
 import type { CallerName, References } from './ask.ts'
 import { learn, Pool } from './pool.ts'
 import { openClient, type RawAnswer } from './send.ts'
+import { PASSWORDS } from './values.ts'
 
 const GOOGLE_LIMIT_SECONDS = 100
 const UUID = /[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}/g
@@ -175,12 +176,14 @@ async function openOwn(name: string, keyOf: KeyOf, call: Call, foreign: Foreign)
   await learnt('/v1/meetings', '/v1/meetings', weekly)
   const { id } = await learnt('/v1/webhooks', '/v1/webhooks', { url: 'https://127.0.0.1:9/hook' })
   await learnt(`/v1/webhooks/${id}/test`, '/v1/webhooks/{id}/deliveries')
-  await learnt('/v1/users', '/v1/users', { email: 'persona0@clinica.example', role: 'auditor' })
+  const email = `jefa-${name.replace(/\D/g, '')}@clinica.example`
+  const { id: userId } = await learnt('/v1/users', '/v1/users', { email, role: 'admin' })
   await learnt('/v1/keys', '/v1/keys', { name: 'clave', role: 'service' })
   return {
     credentials: {
       ...keys,
       client: await tokenFor(String(me.id).replace('key:', ''), keys.service, call),
+      person: await signedIn(String(userId), email, keys.admin, pool, call),
       limited: String(limited.key),
       nobody: undefined,
       stranger: 'tk_00000000_AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA',
@@ -189,6 +192,20 @@ async function openOwn(name: string, keyOf: KeyOf, call: Call, foreign: Foreign)
     callerKeys,
     references: (whose, kind, at) => (whose === 'own' ? pool : foreign.pool).at(kind, at),
   }
+}
+
+/** A person with a password, who has signed in. */
+async function signedIn(id: string, email: string, admin: string, pool: Pool, call: Call): Promise<string> {
+  const ask = async (key: string, path: string, body: unknown) => {
+    const answer = await call(key, 'POST', path, body)
+    const done = expectDone(answer, `POST ${path}`)
+    pool.add('refreshTokens', done.refreshToken)
+    return done
+  }
+  const [password] = PASSWORDS
+  const { token } = await ask(admin, `/v1/users/${id}/password-link`, undefined)
+  await ask('', '/v1/auth/password', { token, password })
+  return String((await ask('', '/v1/auth/sign-in', { email, password })).accessToken)
 }
 
 async function tokenFor(id: string, secret: string, call: Call): Promise<string> {
