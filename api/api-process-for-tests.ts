@@ -4,7 +4,6 @@ import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
 import postgres from 'postgres'
-import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { type TestWorld, until } from './test-api.ts'
 
 /** What tests need that kill the API at a given step: the API as a process of its own, and ways to stop it there. */
@@ -120,12 +119,21 @@ export async function hold(world: TestWorld, statement: string, doing = ''): Pro
 /** A step at which the API stops: prepared first, then reached, then let go when the API is dead. */
 export type StopAt = () => Promise<{ reached: () => Promise<unknown>; letGo?: () => Promise<void> }>
 
+type Service = 'token' | 'calendar' | 'meet'
+
+/** A Google that can be told not to answer. */
+interface PatientGoogle {
+  state: { requests: { method: string; status: unknown }[] }
+  faults: { add(fault: { kind: 'hang'; service: Service; method: string }): void }
+}
+
 /** The next call of this method is taken by Google and never answered. */
 export const hangAt =
-  (google: GoogleSandbox, method: string, service: 'token' | 'calendar' | 'meet'): StopAt =>
+  (google: PatientGoogle, method: string, service: Service): StopAt =>
   async () => {
     const hanging = () =>
-      google.state.requests.filter(request => request.method.endsWith(method) && request.status === 'hang').length
+      google.state.requests.filter(request => request.method.endsWith(method) && request.status === 'hang')
+        .length
     const before = hanging()
     google.faults.add({ kind: 'hang', service, method })
     return { reached: () => until(`a call of ${method}`, () => hanging() > before) }

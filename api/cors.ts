@@ -2,8 +2,7 @@ import type { RequestHandler } from 'express'
 
 const METHODS = 'GET, POST, PUT, PATCH, DELETE'
 const ASKED = 'Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-Request-Id'
-const SHOWN =
-  'ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id'
+const SHOWN = 'ETag, Idempotency-Replayed, Location, RateLimit, RateLimit-Policy, Retry-After, X-Request-Id'
 const PREFLIGHT_SECONDS = '600'
 
 /**

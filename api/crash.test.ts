@@ -3,7 +3,16 @@ import { sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
-import { type ApiProcess, type Held, hangAt, holdTable, leasesAreOver, leasesGoOn, openApiProcess, type StopAt } from './api-process-for-tests.ts'
+import {
+  type ApiProcess,
+  type Held,
+  hangAt,
+  holdTable,
+  leasesAreOver,
+  leasesGoOn,
+  openApiProcess,
+  type StopAt,
+} from './api-process-for-tests.ts'
 import { callApi, makeDue, newMeeting, openJobsOf, openTestWorld, type TestWorld, until } from './test-api.ts'
 
 /** The API as its own process, killed at each step of making a meeting, started again, and asked again. */
@@ -40,15 +49,17 @@ const atGoogle =
   () =>
     hangAt(google, method, service)()
 
-const holdAtEnd = (table: string): StopAt => async () => {
-  const { promise, resolve } = Promise.withResolvers<Held>()
-  // The conference is made after the row was written and before the last transaction.
-  onConference = async () => resolve(await holdTable(world, table))
-  return {
-    reached: async () => (await promise).somebodyWaits(),
-    letGo: async () => (await promise).letGo(),
+const holdAtEnd =
+  (table: string): StopAt =>
+  async () => {
+    const { promise, resolve } = Promise.withResolvers<Held>()
+    // The conference is made after the row was written and before the last transaction.
+    onConference = async () => resolve(await holdTable(world, table))
+    return {
+      reached: async () => (await promise).somebodyWaits(),
+      letGo: async () => (await promise).letGo(),
+    }
   }
-}
 
 const LIMIT = { timeout: 60_000 }
 

@@ -57,7 +57,13 @@ export async function claimRequest(
 ): Promise<ClaimOutcome> {
   const later = (ms: number) => new Date(now.getTime() + ms)
   const request = { id: randomUUID(), claim: randomUUID() }
-  const fresh = { ...asked, ...request, claimedUntil: later(leaseMs), createdAt: now, expiresAt: later(KEPT_MS) }
+  const fresh = {
+    ...asked,
+    ...request,
+    claimedUntil: later(leaseMs),
+    createdAt: now,
+    expiresAt: later(KEPT_MS),
+  }
   const [row] = await tx
     .insert(idempotencyKeys)
     .values(fresh)

@@ -88,8 +88,7 @@ export async function refreshSession(tx: Transaction, token: string, now: Date):
     return { kind: 'reused', session }
   }
   if (over) return { kind: 'refused' }
-  if (!repeated)
-    await tx.update(refreshTokens).set({ usedAt: now }).where(eq(refreshTokens.hash, given.hash))
+  if (!repeated) await tx.update(refreshTokens).set({ usedAt: now }).where(eq(refreshTokens.hash, given.hash))
   const refresh = await giveToken(tx, session, now, given.hash)
   return { kind: 'refreshed', session, user, refresh, repeated }
 }
@@ -100,7 +99,8 @@ async function replaceLost(
   given: typeof refreshTokens.$inferSelect,
   now: Date,
 ): Promise<boolean> {
-  if (given.replacedAt || !given.usedAt || now.getTime() - given.usedAt.getTime() > ANSWER_LOST_MS) return false
+  if (given.replacedAt || !given.usedAt || now.getTime() - given.usedAt.getTime() > ANSWER_LOST_MS)
+    return false
   const following = eq(refreshTokens.previousHash, given.hash)
   const [arrived] = await tx
     .select({ hash: refreshTokens.hash })

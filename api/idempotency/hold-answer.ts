@@ -36,7 +36,9 @@ export async function holdAnswer(
       status: response.statusCode,
       body: isBody ? chunk.toString() : '',
       headers: Object.fromEntries(
-        REPEATED.flatMap(name => (response.hasHeader(name) ? [[name, String(response.getHeader(name))]] : [])),
+        REPEATED.flatMap(name =>
+          response.hasHeader(name) ? [[name, String(response.getHeader(name))]] : [],
+        ),
       ),
       send() {
         letGo()

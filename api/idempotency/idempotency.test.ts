@@ -194,7 +194,8 @@ describe('another request with the same key', () => {
     const callers = [
       await api.keyOf('Clínica Andina', 'service'),
       await api.keyOf('Hospital del Valle'),
-      (await signInUser(api.url, api.key, { role: 'external', email: 'externa@clinica.example' })).accessToken,
+      (await signInUser(api.url, api.key, { role: 'external', email: 'externa@clinica.example' }))
+        .accessToken,
     ]
     const ids = [mine.id]
     for (const as of callers) {
@@ -227,9 +228,8 @@ test('a key means nothing where nothing is changed, or nobody has signed in', as
 })
 
 test('who may not any more is not answered again', async () => {
-  const { key: mine, id } = (
-    await api.call('POST', '/v1/keys', { body: { name: 'corta', role: 'service' } })
-  ).body
+  const { key: mine, id } = (await api.call('POST', '/v1/keys', { body: { name: 'corta', role: 'service' } }))
+    .body
   const key = someKey()
   const body = newMeeting({ topic: key })
   expect((await send('POST', '/v1/meetings', key, { body, as: mine })).status).toBe(201)

@@ -1,4 +1,4 @@
-import { type OpenApiDocument, type ParameterObject, operationsOf } from '../openapi-document.ts'
+import { type OpenApiDocument, operationsOf, type ParameterObject } from '../openapi-document.ts'
 import { addRefusals } from '../openapi-refusals.ts'
 import { type OperationId, permissionOf } from '../permissions.ts'
 
@@ -30,7 +30,8 @@ export function withIdempotency(document: OpenApiDocument): OpenApiDocument {
     for (const [status, response] of Object.entries(operation.responses))
       if (Number(status) < 300) response.headers = { ...response.headers, 'Idempotency-Replayed': REPLAYED }
     const inUse = operation.responses[409]
-    if (inUse) inUse.headers = { ...inUse.headers, 'Retry-After': { $ref: '#/components/headers/Retry-After' } }
+    if (inUse)
+      inUse.headers = { ...inUse.headers, 'Retry-After': { $ref: '#/components/headers/Retry-After' } }
   }
   return document
 }

@@ -17,7 +17,9 @@ afterAll(async () => {
 
 const STRONG = /^"[\w-]{24}"$/
 const made = async (changes: object = {}) => {
-  const answer = await api.call('POST', '/v1/meetings', { body: newMeeting(changes as Record<string, unknown>) })
+  const answer = await api.call('POST', '/v1/meetings', {
+    body: newMeeting(changes as Record<string, unknown>),
+  })
   expect(answer.status, JSON.stringify(answer.body)).toBe(201)
   return { id: answer.body.id as string, path: `/v1/meetings/${answer.body.id}`, tag: tagOf(answer) }
 }
@@ -143,9 +145,27 @@ describe('a change of a version', () => {
 
 test.each<[string, () => Promise<string>, string, object, boolean]>([
   ['the organisation', async () => '/v1/organization', 'PATCH', { language: 'en' }, false],
-  ['custom fields', async () => '/v1/organization/custom-fields', 'PUT', { schema: { type: 'object' } }, false],
-  ['a webhook', () => madeAt('/v1/webhooks', { url: 'https://127.0.0.1:9/x' }), 'PATCH', { description: 'x' }, true],
-  ['a user', () => madeAt('/v1/users', { email: 'a@clinica.example', role: 'auditor' }), 'PATCH', { name: 'A' }, false],
+  [
+    'custom fields',
+    async () => '/v1/organization/custom-fields',
+    'PUT',
+    { schema: { type: 'object' } },
+    false,
+  ],
+  [
+    'a webhook',
+    () => madeAt('/v1/webhooks', { url: 'https://127.0.0.1:9/x' }),
+    'PATCH',
+    { description: 'x' },
+    true,
+  ],
+  [
+    'a user',
+    () => madeAt('/v1/users', { email: 'a@clinica.example', role: 'auditor' }),
+    'PATCH',
+    { name: 'A' },
+    false,
+  ],
   ['retention', async () => `${(await made()).path}/retention`, 'PATCH', { retentionDays: 30 }, false],
 ])('%s has a version too', async (_what, pathOf, method, body, deleted) => {
   const path = await pathOf()

@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import { type AddressInfo, createServer, type Socket } from 'node:net'
 import { sql } from 'drizzle-orm'
-import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test } from 'vitest'
 import { pingEndpoint } from '../../db/webhook-endpoints.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
@@ -24,8 +24,8 @@ beforeAll(async () => {
   receiver = await startReceiver()
   api = openApiProcess(world)
 })
-afterEach(() => api?.kill())
 afterAll(async () => {
+  await api?.kill()
   await receiver?.[Symbol.asyncDispose]()
   await world?.[Symbol.asyncDispose]()
   await google?.stop()
@@ -130,7 +130,9 @@ test('killed when an event is written and nobody has taken it, it is posted once
   const before = receiver.received.length
   // As the transaction of a change leaves it.
   const id = await world.db.transaction(async tx => {
-    const endpoint = await tx.query.webhookEndpoints.findFirst({ where: (row, { eq }) => eq(row.id, webhookId) })
+    const endpoint = await tx.query.webhookEndpoints.findFirst({
+      where: (row, { eq }) => eq(row.id, webhookId),
+    })
     return endpoint && pingEndpoint(tx, endpoint, new Date())
   })
   await api.url()
@@ -138,18 +140,22 @@ test('killed when an event is written and nobody has taken it, it is posted once
   expect(receiver.received).toHaveLength(before + 1)
 })
 
-test('killed while it waits to post once more, it is posted by the next when that is due', LIMIT, async () => {
-  const { ping } = await newWebhook(await api.url())
-  receiver.answer = response => response.writeHead(500).end()
-  const before = receiver.received.length
-  const { id } = (await ping()).body
-  await until('the note of the failure', async () => (await statusOf(id))?.posts === 1)
-  await api.kill()
-  receiver.answer = response => response.writeHead(204).end()
-  await world.db.execute(sql`update webhook_deliveries set next_attempt_at = now() where id = ${id}::uuid`)
-  await api.url()
-  await until('success', async () => (await statusOf(id))?.status === 'succeeded')
-  const ids = receiver.received.slice(before).map(({ headers }) => headers['webhook-id'])
-  expect(ids).toEqual([ids[0], ids[0]])
-  expect(await statusOf(id)).toMatchObject({ posts: 2 })
-})
+test(
+  'killed while it waits to post once more, it is posted by the next when that is due',
+  LIMIT,
+  async () => {
+    const { ping } = await newWebhook(await api.url())
+    receiver.answer = response => response.writeHead(500).end()
+    const before = receiver.received.length
+    const { id } = (await ping()).body
+    await until('the note of the failure', async () => (await statusOf(id))?.posts === 1)
+    await api.kill()
+    receiver.answer = response => response.writeHead(204).end()
+    await world.db.execute(sql`update webhook_deliveries set next_attempt_at = now() where id = ${id}::uuid`)
+    await api.url()
+    await until('success', async () => (await statusOf(id))?.status === 'succeeded')
+    const ids = receiver.received.slice(before).map(({ headers }) => headers['webhook-id'])
+    expect(ids).toEqual([ids[0], ids[0]])
+    expect(await statusOf(id)).toMatchObject({ posts: 2 })
+  },
+)
