@@ -73,9 +73,12 @@ export function participantsView(invited: ParticipantRow[], seen: PresenceRow[])
     return found?.length === 1 ? (found[0]?.email ?? null) : null
   }
   // Google's record knows better than the bot, which came and went too; the two are never mixed.
-  const source = seen.some(presence => presence.source === 'google') ? 'google' : 'bot'
+  // Until a bot is there, what Google told while it happened is all there is.
+  const has = (source: PresenceRow['source']) => seen.some(presence => presence.source === source)
+  const told = !has('google') && !has('bot') && has('told')
+  const source = told || has('google') ? 'google' : 'bot'
   const presences = seen
-    .filter(presence => presence.source === source)
+    .filter(presence => presence.source === (told ? 'told' : source))
     .map(({ name, joinedAt, leftAt, bot }) => ({
       name,
       email: bot ? null : emailOf(name),

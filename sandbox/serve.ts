@@ -12,6 +12,7 @@ const USAGE = `node sandbox/serve.ts --host-name NAME [-- options]
   --s3-port N         port of the object store, inside and outside (default 9000)
   --google-port N     port of Google's APIs (default 9001)
   --meet-port N       port of Meet's web app, https (default 9443)
+  --public-url URL    where the API is reached from here, for Google's pushes (default http://api:8080)
   --control-port N    port of what makes people join, leave and end calls (default 9080)
 `
 
@@ -19,6 +20,7 @@ const USAGE = `node sandbox/serve.ts --host-name NAME [-- options]
 class BadUsage extends Error {}
 
 interface ServeOptions {
+  publicUrl: string
   world: string
   participants: number
   network: SandboxNetwork
@@ -35,10 +37,13 @@ function readOptions(args: string[]): ServeOptions {
       'google-port': { type: 'string', default: '9001' },
       'meet-port': { type: 'string', default: '9443' },
       'control-port': { type: 'string', default: '9080' },
+      'public-url': { type: 'string', default: 'http://api:8080' },
     },
   })
   const hostName = values['host-name']
   if (!hostName) throw new BadUsage('--host-name is missing')
+  const publicUrl = values['public-url']
+  if (!URL.canParse(publicUrl)) throw new BadUsage('--public-url takes an address, such as http://api:8080')
   const number = (name: keyof typeof values, to: number) => {
     const value = Number(values[name])
     if (!Number.isInteger(value) || value < 1 || value > to)
@@ -47,6 +52,7 @@ function readOptions(args: string[]): ServeOptions {
   }
   const port = (name: keyof typeof values) => number(name, 65_535)
   return {
+    publicUrl,
     world: values.world,
     participants: number('participants', 6),
     network: {
@@ -62,7 +68,7 @@ function readOptions(args: string[]): ServeOptions {
   }
 }
 
-async function serve({ world, participants, network }: ServeOptions): Promise<void> {
+async function serve({ world, participants, network, publicUrl }: ServeOptions): Promise<void> {
   const stop = new Promise<string>(resolve => {
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => resolve(signal))
   })
@@ -72,7 +78,7 @@ async function serve({ world, participants, network }: ServeOptions): Promise<vo
   const dir = join(world, 'sandbox')
   await rm(dir, { recursive: true, force: true })
   await mkdir(dir, { recursive: true })
-  await using sandbox = await startSandbox({ dir, calls: { participants }, network })
+  await using sandbox = await startSandbox({ dir, calls: { participants }, network, publicUrl })
   const lines = Object.entries(sandbox.env).map(([name, value]) => `export ${name}=${shellWord(value)}\n`)
   await writeFile(`${settings}.new`, lines.join(''), { mode: 0o600 })
   await rename(`${settings}.new`, settings)

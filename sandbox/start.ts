@@ -32,6 +32,8 @@ export interface SandboxOptions {
   signIn?: boolean
   /** How Google's conference records follow the calls; `nativeRecording` for an edition that records by itself. */
   conferences?: Partial<ConferenceTimes>
+  /** Where Google reaches the API, to push what people change in calendars and what happens in calls. */
+  publicUrl?: string
   /** For services on other machines or in other containers; without it everything is on free loopback ports. */
   network?: SandboxNetwork
 }
@@ -47,6 +49,7 @@ export interface SandboxNetwork {
 const ORGANIZER = 'agenda@clinica.example'
 const BOT = { email: 'testigo@clinica.example', name: 'Testigo (grabación)' }
 const UPLOADER = 'archivo@clinica.example'
+const PUSH_PATH = '/v1/hooks/google/workspace-events'
 const BUCKET = 'testigo'
 const SHARED_DRIVE = '0AGrabacionesUk9PVA'
 
@@ -70,6 +73,7 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
       // Google's answers name its own address, so it listens under the name that the others use.
       ...(network ? { host: network.hostName, port: network.ports.google } : {}),
       driveDir: join(options.dir, 'drive'),
+      ...(options.publicUrl ? { plainPushHosts: [new URL(options.publicUrl).hostname] } : {}),
       users: [ORGANIZER, BOT, UPLOADER],
       ...(options.conferences ? { conferences: options.conferences } : {}),
       calendarTimeZone: 'America/Bogota',
@@ -108,6 +112,9 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     TESTIGO_GOOGLE_TOKEN_URL: google.baseUrls.token,
     TESTIGO_GOOGLE_API_URL: google.url,
     TESTIGO_GOOGLE_MEET_URL: google.url,
+    TESTIGO_GOOGLE_EVENTS_URL: google.url,
+    TESTIGO_GOOGLE_CERTS_URL: google.baseUrls.certs,
+    ...(options.publicUrl ? pushesTo(google, options.publicUrl) : {}),
     TESTIGO_GOOGLE_IAM_URL: google.url,
     TESTIGO_GOOGLE_METADATA_URL: google.url,
     TESTIGO_S3_ENDPOINT: network ? `http://${network.hostName}:${network.ports.s3}` : s3.endpoint,
@@ -127,6 +134,19 @@ export async function startSandbox(options: SandboxOptions): Promise<Sandbox> {
     return stopped
   }
   return { meetWeb, google, s3, env, stop, [Symbol.asyncDispose]: stop }
+}
+
+/** Has Google push there, as its administrator sets it up, and says so in settings. */
+function pushesTo(google: GoogleSandbox, publicUrl: string): Record<string, string> {
+  const project = google.keyFile.project_id
+  const topic = `projects/${project}/topics/meet`
+  const serviceAccountEmail = `pusher@${project}.iam.gserviceaccount.com`
+  google.subscribeTopic({ topic, endpoint: `${publicUrl}${PUSH_PATH}`, serviceAccountEmail })
+  return {
+    TESTIGO_PUBLIC_URL: publicUrl,
+    TESTIGO_PUBSUB_TOPIC: topic,
+    TESTIGO_PUBSUB_EMAIL: serviceAccountEmail,
+  }
 }
 
 /** Everybody in a call as Google's records name them: visitors with their account, simulated people as guests. */

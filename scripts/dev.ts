@@ -21,14 +21,16 @@ await mkdir(dataDir, { recursive: true })
 await using opened = new AsyncDisposableStack()
 const postgres = opened.use(await startEmbeddedPostgres(dataDir))
 await migrateDatabase(postgres.url)
-const sandbox = opened.use(await startSandbox({ dir: join(dataDir, 'sandbox') }))
+const port = process.env.PORT ?? '8080'
+const sandbox = opened.use(
+  await startSandbox({ dir: join(dataDir, 'sandbox'), publicUrl: `http://127.0.0.1:${port}` }),
+)
 const database = opened.use(openDatabase(postgres.url))
 const { key } = await createApiKey(database.db, {
   organization: 'Development',
   name: `dev-${Date.now()}`,
   role: 'admin',
 })
-const port = process.env.PORT ?? '8080'
 const env = {
   ...process.env,
   ...sandbox.env,
@@ -37,7 +39,7 @@ const env = {
   PORT: port,
 }
 process.stdout.write(
-  `API key: ${key}\nAPI: http://127.0.0.1:${port}/docs\nMeet sandbox control: ${sandbox.meetWeb.controlUrl}/_sandbox/meetings\n`,
+  `API key: ${key}\nAPI: http://127.0.0.1:${port}/docs\nGoogle sandbox: ${sandbox.google.url}\nMeet sandbox control: ${sandbox.meetWeb.controlUrl}/_sandbox/meetings\n`,
 )
 
 let running: ServiceProcess[] = []
