@@ -173,7 +173,7 @@ test('every member that the PL/SQL reads or writes is one of the document', () =
 
 test('the addresses that the PL/SQL calls are those of operations', () => {
   const called = [
-    ...page.matchAll(/testigo\.call\('(\w+)', '([^']+)'( \|\| :testigo_id(?: \|\| '([^']*)')?)?/g),
+    ...page.matchAll(/testigo\.ask\('(\w+)', '([^']+)'( \|\| :testigo_id(?: \|\| '([^']*)')?)?/g),
   ]
   expect(called.length).toBeGreaterThanOrEqual(5)
   const there = operationsOf(document).map(({ method, path }) => `${method} ${path}`)
