@@ -59,7 +59,8 @@ const IN_ONE_TRANSACTION: ReadonlySet<OperationId> = new Set<OperationId>([
 
 /**
  * Answers a request with an `Idempotency-Key` once, and its repeats with the same answer for 24 hours
- * (draft-ietf-httpapi-idempotency-key-header-07). Answers of 500 and more are not kept: the repeat tries again. Bodies
+ * (draft-ietf-httpapi-idempotency-key-header-07). Answers of 500 and more, and 429, are not kept: the
+ * repeat tries again. Bodies
  * are sealed by the vault, since they may hold new secrets and people's data; whoever repeats the request is the same
  * caller, and still has to be allowed to send it. For requests of nobody (signing in) the header means nothing.
  */
@@ -99,7 +100,7 @@ export function answerOnce(deps: AnswerOnceDeps): RequestHandler {
       if (whole) {
         await asCaller(db, mine, async tx => {
           held = await hold({ ...mine, within: tx })
-          if (held.status >= 500) throw new NotToKeep()
+          if (!isFinal(held.status)) throw new NotToKeep()
           await keep(deps, tx, outcome.request, held)
         })
       } else {
@@ -117,6 +118,9 @@ export function answerOnce(deps: AnswerOnceDeps): RequestHandler {
     held?.send()
   }
 }
+
+// What says "later" must not be said for a day.
+const isFinal = (status: number) => status < 500 && status !== 429
 
 /** Undoes the transaction of an answer that is not kept. */
 class NotToKeep extends Error {}
@@ -157,7 +161,7 @@ async function keepIfMay(
   request: ClaimedRequest,
   held: HeldAnswer,
 ): Promise<void> {
-  if (held.status >= 500) return release(deps, caller, request)
+  if (!isFinal(held.status)) return release(deps, caller, request)
   try {
     await asCaller(deps.db, caller, tx => keep(deps, tx, request, held))
   } catch (error) {

@@ -126,6 +126,18 @@ describe('the same request with the same key', () => {
     expect(again.headers.get('content-type')).toMatch(/^application\/problem\+json/)
   })
 
+  test('is tried anew after it came too often', async () => {
+    const person = { role: 'auditor', email: 'prisa@clinica.example' } as const
+    const { accessToken: as } = await signInUser(api.url, api.key, person)
+    const body = { currentPassword: 'incorrecta', newPassword: 'otra contraseña larga' }
+    for (let tries = 1; tries <= 10; tries++) await send('POST', '/v1/me/password', someKey(), { body, as })
+    const key = someKey()
+    for (let times = 0; times < 2; times++) {
+      const answer = await send('POST', '/v1/me/password', key, { body, as })
+      expect([answer.body.code, isReplayed(answer)]).toEqual(['sign_in_locked', false])
+    }
+  })
+
   test('may have its members in another order, and the key in quotation marks', async () => {
     const key = someKey()
     const { body: meeting } = await create(key, { topic: 'a', ...newMeeting({ topic: key }) })

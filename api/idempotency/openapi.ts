@@ -7,7 +7,7 @@ const KEY: ParameterObject = {
   name: 'Idempotency-Key',
   required: false,
   description:
-    'Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07): send the same key with the same request as often as you like, and it is done once. A repeat gets the first answer for 24 hours, refusals too; answers of 500 and more are not kept, and a repeat goes on where the first request stopped. Choose a new one, such as a UUID, for each new request. Keys of other callers are not met',
+    'Makes the request safe to repeat (draft-ietf-httpapi-idempotency-key-header-07): send the same key with the same request as often as you like, and it is done once. A repeat gets the first answer for 24 hours, refusals too; answers of 500 and more, and 429, are not kept, and a repeat goes on where the first request stopped. Choose a new one, such as a UUID, for each new request. Keys of other callers are not met',
   schema: {
     type: 'string',
     pattern: '^(?:[\\x21-\\x7e]{1,255}|"[\\x21-\\x7e]{1,255}")$',
