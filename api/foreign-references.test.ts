@@ -31,7 +31,7 @@ const FILTERS: Record<string, typeof OF_NOBODY | ((theirs: Theirs, operation: st
   relatedId: () => ({ relatedType: MARK, relatedId: MARK }),
   customFields: () => ({ 'customFields[caso]': MARK }),
   text: () => MARK,
-  status: (_theirs, operation) => (operation === 'listMeetings' ? 'scheduled' : 'pending'),
+  status: (_theirs, operation) => (operation === 'listWebhookDeliveries' ? 'pending' : 'scheduled'),
   recordingStatus: () => 'pending',
   meetingId: ({ meetingId }) => meetingId,
   actor: ({ keyActor }) => keyActor,
@@ -58,6 +58,8 @@ const REFERENCES: Record<string, string> = {
   'createMeeting.organizer': 'below',
   'createMeeting.participants[].email': 'below',
   'changeMeeting.participants[].email': 'below',
+  'addParticipant.email': 'the same list of a meeting as changeMeeting’s',
+  'takeWorkspaceEvent.message.messageId': 'Google’s own, and nothing is looked up by it',
   'createUser.email': 'below',
   'erasePerson.email': 'below',
   'signIn.organizationId': 'people.test.ts: only where the password is right there too',
@@ -89,8 +91,9 @@ const operations = Object.entries(document.paths).flatMap(([path, methods]) =>
 
 function fieldsOf(given: Node | undefined, at = '', depth = 0): string[] {
   if (!given || depth > 8) return []
-  const schema = given.$ref ? (document.components.schemas[given.$ref.split('/').at(-1) ?? ''] ?? {}) : given
-  const { properties = {}, items, anyOf = [], oneOf = [], allOf = [] } = schema as Record<string, never>
+  if (given.$ref)
+    return fieldsOf(document.components.schemas[given.$ref.split('/').at(-1) ?? ''], at, depth + 1)
+  const { properties = {}, items, anyOf = [], oneOf = [], allOf = [] } = given as Record<string, never>
   const choices = [anyOf, oneOf, allOf].flat() as Node[]
   return [
     ...choices.flatMap(choice => fieldsOf(choice, at, depth + 1)),
@@ -279,6 +282,23 @@ describe('a body', () => {
     expect(made.status).toBe(201)
     const users = (await api.call('GET', '/v1/users?limit=200', { key: other })).body.items
     expect(users.map((user: { id: string }) => user.id)).not.toContain(made.body.id)
+  })
+
+  test('with the file of another organisation’s meeting makes a meeting of one’s own, or none', async () => {
+    const at = `/v1/meetings/${theirs.meetingId}`
+    const before = (await api.call('GET', at, { key: other })).body
+    const file = (await api.call('GET', `${at}/ics`, { key: other })).body
+    expect(file).toContain('BEGIN:VEVENT')
+    for (const text of [file, file.replace('BEGIN:VEVENT', 'BEGIN:VEVENT\r\nSTATUS:CANCELLED')]) {
+      const headers = { 'content-type': 'text/calendar' }
+      const answer = await api.call('POST', '/v1/meetings/import', { text, headers })
+      expect(answer.status, JSON.stringify(answer.body)).toBeLessThan(500)
+      expect(answer.body.results).toHaveLength(1)
+      // The UID of the file is repeated; what it is here is another meeting.
+      for (const { meetingId = null, seriesId = null } of answer.body.results)
+        for (const id of [meetingId, seriesId]) expect([theirs.meetingId, theirs.seriesId]).not.toContain(id)
+    }
+    expect((await api.call('GET', at, { key: other })).body).toEqual(before)
   })
 
   test('that asks for the erasure of a person reaches nothing of another organisation', async () => {
