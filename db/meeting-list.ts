@@ -48,8 +48,9 @@ export interface ListRequest {
   ownOnly: boolean
 }
 
-// So many meetings with the words asked for are all looked at and put in order. Words that are in more are met soon enough
-// when the meetings are gone through in order.
+// Words that many meetings have are met among the first so many in the order of the list.
+const FIRST_MEETINGS = 1000
+// Otherwise so many with the words asked for are all looked at and put in order; of more, each is met soon enough.
 const FEW_MEETINGS = 4000
 
 /**
@@ -57,7 +58,21 @@ const FEW_MEETINGS = 4000
  * of the list, so that a page costs the same at the millionth meeting as at the first.
  */
 export async function listMeetings(tx: Queryable, request: ListRequest): Promise<MeetingWithRecording[]> {
-  const page = await pageOf(tx, request)
+  const { text } = request.filter
+  if (text === undefined) return meetingsOf(tx, request, pageOf(request, request.limit))
+  const withWords = hasWords(request.organizationId, text)
+  const direction = directionOf(request.order)
+  const amongFirst = sql`
+    select first.id, first.at from (${pageOf(request, FIRST_MEETINGS)}) first
+    inner join ${meetings} on ${meetings.id} = first.id where ${withWords}
+    order by first.at ${direction}, first.id ${direction} limit ${sql.raw(String(request.limit))}`
+  const soon = await meetingsOf(tx, request, amongFirst)
+  if (soon.length === request.limit) return soon
+  const few = await findWords(tx, text)
+  return meetingsOf(tx, request, pageOf(request, request.limit, few ?? withWords))
+}
+
+function meetingsOf(tx: Queryable, request: ListRequest, page: SQL): Promise<MeetingWithRecording[]> {
   const direction = directionOf(request.order)
   return tx
     .select({
@@ -70,10 +85,9 @@ export async function listMeetings(tx: Queryable, request: ListRequest): Promise
     .orderBy(sql`page.at ${direction}, page.id ${direction}`)
 }
 
-/** Ids of the page's meetings, and what each of them goes by. */
-async function pageOf(tx: Queryable, request: ListRequest): Promise<SQL> {
+/** Ids of a page's meetings, and what each of them goes by. @param words a condition on their words */
+function pageOf(request: ListRequest, limit: number, words?: SQL): SQL {
   const { organizationId, filter, order, after, ownOnly } = request
-  const words = filter.text === undefined ? undefined : await findWords(tx, organizationId, filter.text)
   const [leading, ...others] = termsOf(filter)
   // The table in whose order the page is looked for.
   const along = leading ? meetingTerms : meetings
@@ -81,7 +95,7 @@ async function pageOf(tx: Queryable, request: ListRequest): Promise<SQL> {
   const keys = leading ?? filter.statuses?.map(status => sql`${status}`)
   const keyColumn = leading ? meetingTerms.term : meetings.status
   const direction = directionOf(order)
-  const few = sql.raw(String(request.limit))
+  const few = sql.raw(String(limit))
 
   const walk = (key: SQL | undefined) => sql`
     select ${id} as id, ${at} as at from ${along}
@@ -139,15 +153,17 @@ function isBehind(
 
 const directionOf = ({ descending }: ListOrder) => sql.raw(descending ? 'desc' : 'asc')
 
-/** The condition that a meeting has the words of a text. */
-async function findWords(tx: Queryable, organizationId: string, text: string): Promise<SQL> {
-  const found = await tx.execute<{ id: string }>(
-    sql`select id from testigo_find_words(testigo_words(${text}), ${FEW_MEETINGS + 1}) id`,
-  )
-  if (found.length <= FEW_MEETINGS)
-    return sql`${meetings.id} = any(${`{${found.map(({ id }) => id).join(',')}}`}::uuid[])`
-  // As a scalar, since a join might begin with the words of all meetings.
+// As a scalar, since a join might begin with the words of all meetings.
+function hasWords(organizationId: string, text: string): SQL {
   return sql`(
     select of_meeting.words @@ testigo_word_query(${organizationId}::uuid, testigo_words(${text}))
     from meeting_words of_meeting where of_meeting.meeting_id = ${meetings.id})`
+}
+
+/** The condition that a meeting is one of those with the words of a text; undefined where these are many. */
+async function findWords(tx: Queryable, text: string): Promise<SQL | undefined> {
+  const [found] = await tx.execute<{ ids: string[] | null }>(sql`
+    select case when count(*) <= ${FEW_MEETINGS} then coalesce(array_agg(id), '{}') end as ids
+    from testigo_find_words(testigo_words(${text}), ${FEW_MEETINGS + 1}) id`)
+  return found?.ids ? sql`${meetings.id} = any(${`{${found.ids.join(',')}}`}::uuid[])` : undefined
 }

@@ -79,11 +79,14 @@ export async function insertMeeting(
     .returning()
   const [meeting] = inserted
   if (!meeting) return false
-  const people = await invite(tx, made, invited)
-  await tx
-    .insert(recordings)
-    .values({ id: randomUUID(), organizationId: made.organizationId, meetingId: made.id })
-  await noteMeetingEvent(tx, made, actor, 'meeting.created')
+  // Sent together: one trip for the three.
+  const [people] = await Promise.all([
+    invite(tx, made, invited),
+    tx
+      .insert(recordings)
+      .values({ id: randomUUID(), organizationId: made.organizationId, meetingId: made.id }),
+    noteMeetingEvent(tx, made, actor, 'meeting.created'),
+  ])
   await auditMeeting(tx, meeting, actor, 'meeting.created', { after: meetingFacts(meeting, people) })
   return true
 }

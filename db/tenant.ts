@@ -49,10 +49,12 @@ const BE_ORGANIZATION = `select set_config('testigo.organization', $1, true), se
  * {@link asOrganization}. In any other transaction it changes nothing.
  */
 export async function asQueue<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
-  const [was] = await tx.execute<{ role: string }>(sql`select current_setting('role') as role`)
+  // From left to right: the role as it was, then the change.
+  const [was] = await tx.execute<{ role: string }>(
+    sql`select current_setting('role') as role, set_config('role', 'none', true)`,
+  )
   if (!was) throw new Error('the database did not say in which role it works')
   if (was.role === 'none') return work()
-  await tx.execute(sql`select set_config('role', 'none', true)`)
   const goBack = () => tx.execute(sql`select set_config('role', ${was.role}, true)`)
   let done: T
   try {
