@@ -110,16 +110,28 @@ create or replace function testigo_keep_search() returns trigger
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   of_meeting uuid;
+  indexed constant text := coalesce(current_setting('testigo.indexed_meetings', true), '');
+  batch uuid[];
 begin
   if tg_table_name = 'meetings' then of_meeting := new.id;
   elsif tg_op = 'DELETE' then of_meeting := old.meeting_id;
   else of_meeting := new.meeting_id;
   end if;
-  -- A meeting is followed by its people and its recording, and has been done then.
-  if current_setting('testigo.indexed_meeting', true) is distinct from of_meeting::text then
-    perform testigo_index_meetings(array[of_meeting]);
-    perform set_config('testigo.indexed_meeting', of_meeting::text, true);
-  end if;
+  -- A meeting comes by again with each of its people and its recording, and has been done then.
+  if position(of_meeting::text in indexed) > 0 then return null; end if;
+  -- Meetings of a series are written hundreds at a time: what this transaction wrote of one is done with the first of them.
+  select array_agg(id) into batch from (
+    select of_meeting as id
+    union
+    select other.id from meetings mine
+      join meetings other on other.organization_id = mine.organization_id and other.series_id = mine.series_id
+        and other.xmin = pg_current_xact_id()::xid
+    where mine.id = of_meeting
+  ) written;
+  perform testigo_index_meetings(batch);
+  -- Forgetting some of a great many costs less than looking through them again and again.
+  perform set_config('testigo.indexed_meetings',
+    case when length(indexed) > 40000 then '' else indexed end || array_to_string(batch, ' ') || ' ', true);
   return null;
 end
 $$;
