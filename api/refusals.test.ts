@@ -225,6 +225,12 @@ test.each(['GET', 'DELETE'])('a body that comes with %s is not looked at', async
   expect(status).toBe(method === 'GET' ? 200 : 204)
 })
 
+test('what has no version is sent again whatever If-None-Match says', async () => {
+  const answer = await api.call('GET', '/v1/meetings', { headers: { 'if-none-match': '*' } })
+  expect(answer.status).toBe(200)
+  expect(answer.body.items).toBeInstanceOf(Array)
+})
+
 test('an error nobody foresaw tells the caller a request id and nothing else', async () => {
   const id = 'caso-42'
   await api.db.execute('alter table meetings rename to meetings_away')

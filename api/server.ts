@@ -86,7 +86,9 @@ export function createServer(
   app.use(
     '/v1',
     // Answers carry people's data and download links.
-    (_request, response, next) => {
+    (request, response, next) => {
+      // Express would answer 304 to "If-None-Match: *" also where nothing has a version.
+      Object.defineProperty(request, 'fresh', { value: false })
       response.setHeader('Cache-Control', 'no-store')
       next()
     },

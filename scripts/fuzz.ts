@@ -61,9 +61,13 @@ if (options) {
   process.stderr.write(`seed ${options.seed}\n`)
   await using google = await openGoogle()
   let told = Date.now()
+  let known = 0
   const report = await fuzz(google, {
     ...options,
     onProgress({ requests, defects }) {
+      for (const { operationId, name, seed } of defects.slice(known))
+        process.stderr.write(`${operationId}: ${name} (--seed ${seed})\n`)
+      known = defects.length
       if (Date.now() < told + 10 * SECOND_MS) return
       told = Date.now()
       process.stderr.write(`${requests} requests, ${defects.length} defects\n`)

@@ -197,3 +197,10 @@ describe('a token is refused that', () => {
     await refused([encode(header), ...token.split('.').slice(1)].join('.'))
   })
 })
+
+test('a form that cannot be unpacked is refused as OAuth says', async () => {
+  const headers = { 'content-type': 'application/x-www-form-urlencoded', 'content-encoding': 'br' }
+  const text = 'grant_type=client_credentials'
+  const answer = await api.call('POST', '/v1/oauth/token', { text, headers, key: '' })
+  expect([answer.status, answer.body.error]).toEqual([400, 'invalid_request'])
+})

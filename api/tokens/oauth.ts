@@ -3,6 +3,7 @@ import type { Clock } from '../../clock.ts'
 import { findKey, type KeyInForce } from '../../db/api-keys.ts'
 import type { Database } from '../../db/connect.ts'
 import { scopesInForce } from '../caller.ts'
+import { Problem } from '../problem.ts'
 import type { AccessTokens } from './access-tokens.ts'
 
 const FORM_LIMIT_BYTES = 16 * 1024
@@ -128,7 +129,10 @@ const answerRefusal: ErrorRequestHandler = (error: unknown, _request, response, 
 
 /** What the body parser refused. */
 function unreadable(error: unknown): OAuthRefusal | undefined {
-  const { type } = (error ?? {}) as { type?: unknown }
-  const isOfBody = typeof type === 'string' && /^(entity|encoding|charset|request)\./.test(type)
+  if (error instanceof Problem) return undefined
+  const { type, status } = (error ?? {}) as { type?: unknown; status?: unknown }
+  // What cannot be unpacked has a status and no type.
+  const isOfBody =
+    typeof type === 'string' ? /^(entity|encoding|charset|request)\./.test(type) : status === 400
   return isOfBody ? new OAuthRefusal('invalid_request', 'The form cannot be read') : undefined
 }

@@ -25,7 +25,8 @@ export function learn(pool: Pool, path: string, answer: RawAnswer, ignored: Read
   if (!body) return
   const collection = path.split('/').findLast(segment => segment !== '' && !segment.startsWith('{')) ?? ''
   const items = Array.isArray(body.items) ? (body.items as Record<string, unknown>[]) : []
-  const invited = Array.isArray(body.invited) ? (body.invited as Record<string, unknown>[]) : []
+  const people = body.invited ?? body.participants
+  const invited = Array.isArray(people) ? (people as Record<string, unknown>[]) : []
   for (const { id } of items.slice(0, MOST)) if (!ignored.has(String(id))) pool.add(collection, id)
   for (const { id } of invited) pool.add('participants', id)
   pool.add(collection, body.id)

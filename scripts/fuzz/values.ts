@@ -97,11 +97,17 @@ const instant = fc
 const BY_NAME: Record<string, fc.Arbitrary<unknown>> = {
   timeZone: fc.constantFrom(...ZONES),
   recurrence: fc.constantFrom(...RULES),
+  reminders: fc.constantFrom(
+    [],
+    [{ channel: 'email', amount: 1, unit: 'days' }],
+    [{ channel: 'popup', amount: 10, unit: 'minutes' }],
+    [{ channel: 'email', amount: 5, unit: 'weeks' }],
+  ),
   schema: fc.constantFrom(...CUSTOM_SCHEMAS),
   url: fc.constantFrom(...URLS),
   email,
   participant: email,
-  host: email,
+  host: fc.oneof({ weight: 4, arbitrary: fc.constant('agenda@clinica.example') }, email),
   organizer: email,
   password: fc.oneof({ weight: 2, arbitrary: fc.constant(PASSWORDS[0]) }, fc.constantFrom(...PASSWORDS)),
   currentPassword: fc.constantFrom(...PASSWORDS),
