@@ -22,10 +22,6 @@ export async function listHosts(db: Queryable): Promise<string[]> {
   return rows.map(row => row.host)
 }
 
-export async function listFollowed(db: Queryable): Promise<FollowedCalendar[]> {
-  return db.select().from(followedCalendars).orderBy(asc(followedCalendars.calendar))
-}
-
 /** Is there anything left to follow in a calendar? */
 export async function hasUpcoming(db: Queryable, calendar: string): Promise<boolean> {
   const [meeting] = await db
@@ -117,11 +113,6 @@ export async function noteSynced(
   return noted.length > 0
 }
 
-/** Makes the next reading one of everything. */
-export async function forgetSyncToken(db: Queryable, calendar: string): Promise<void> {
-  await db.update(followedCalendars).set({ syncToken: null }).where(eq(followedCalendars.calendar, calendar))
-}
-
 export async function noteSyncFailed(
   db: Queryable,
   calendar: string,
@@ -133,10 +124,13 @@ export async function noteSyncFailed(
     .where(eq(followedCalendars.calendar, calendar))
 }
 
-/** Notes how channel and subscription of a calendar were found, and when to look after them again. */
+/**
+ * Notes how channel and subscription of a calendar were found, and when to look after them again: sooner, where somebody
+ * has asked for that since the row was read.
+ */
 export async function noteUpkeep(
   db: Queryable,
-  calendar: string,
+  { calendar, upkeepAt }: Pick<FollowedCalendar, 'calendar' | 'upkeepAt'>,
   kept: {
     next: Date
     /** Null: all is well. */
@@ -151,7 +145,8 @@ export async function noteUpkeep(
     .update(followedCalendars)
     .set({
       ...facts,
-      upkeepAt: next,
+      upkeepAt: sql`case when ${followedCalendars.upkeepAt} = ${upkeepAt.toISOString()}::timestamptz
+        then ${next.toISOString()}::timestamptz else ${followedCalendars.upkeepAt} end`,
       upkeepError: error,
       upkeepFailures: error === null ? 0 : sql`${followedCalendars.upkeepFailures} + 1`,
     })

@@ -13,7 +13,7 @@ import { announceMeeting } from '../../db/webhooks.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { GoogleFault } from '../../google/fault.ts'
 import { sendBot } from '../send-bot.ts'
-import { descriptionOf, guestsOf, peopleOf, topicOf } from './compare-event.ts'
+import { descriptionOf, guestsOf, isDeclined, peopleOf, topicOf } from './compare-event.ts'
 import { ACTOR, followMeeting } from './follow-meeting.ts'
 import type { FollowingDeps } from './following-deps.ts'
 
@@ -120,11 +120,6 @@ async function captureOne(
     await sendBot(deps, tx, made, now)
   })
   log.info({ calendar, meetingId: id }, 'an event of a captured calendar will be recorded')
-}
-
-/** Whether the owner of the calendar does not take part. */
-export function isDeclined({ attendees }: CalendarEvent, calendar: string): boolean {
-  return attendees.some(({ email, response }) => email.toLowerCase() === calendar && response === 'declined')
 }
 
 async function organizationFor(

@@ -196,6 +196,11 @@ function changesOf(
   }
 }
 
+/** Whether the owner of the calendar does not take part. */
+export function isDeclined({ attendees }: CalendarEvent, calendar: string): boolean {
+  return attendees.some(({ email, response }) => email.toLowerCase() === calendar && response === 'declined')
+}
+
 /** Guests as participants; whoever was one before keeps name and role. */
 export function peopleOf(
   guests: ReadonlyMap<string, EventAttendee>,

@@ -1,7 +1,10 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { readConfig } from '../../config.ts'
+import { createLog } from '../../log.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
+import { startApi } from '../start.ts'
 import { callApi, openJobsOf, until } from '../test-api.ts'
 import {
   type FollowingWorld as AnyWorld,
@@ -261,6 +264,44 @@ describe('where there are no pushes', () => {
     await changeOf(world, await world.eventOf(id), to)
     await world.becomes(id, ({ start }) => sameTime(start, to.start))
     expect(world.asked('events.watch')).toBe(0)
+  })
+
+  const changesOf = async (id: string) =>
+    (await world.audited(id)).filter(({ action }) => action === 'meeting.changed')
+  const tokenOf = async () => {
+    const [row] = await world.api.db.execute<{ token: string }>(
+      sql`select sync_token as token from followed_calendars where calendar = ${HOST}`,
+    )
+    return row?.token ?? ''
+  }
+
+  test('a process that dies before it noted how far it came leaves a change that is followed once', async () => {
+    const { id } = await world.make()
+    const before = await tokenOf()
+    await changeOf(world, await world.eventOf(id), { title: 'Una vez' })
+    await world.becomes(id, ({ topic }) => topic === 'Una vez')
+    await until('it was noted', async () => (await tokenOf()) !== before)
+    const readings = world.asked('events.list')
+    await world.api.db.execute(sql`update followed_calendars set sync_token = ${before}`)
+    await until('it is read again', async () => {
+      return world.asked('events.list') >= readings + 2 && (await tokenOf()) !== before
+    })
+    expect(await changesOf(id)).toHaveLength(1)
+    expect(await world.read(id)).toMatchObject({ topic: 'Una vez', status: 'scheduled' })
+  })
+
+  test('two processes that follow one calendar follow each change once', async () => {
+    const env = { ...world.api.env, TESTIGO_CALENDAR_POLL_SECONDS: '1' }
+    const other = { databaseUrl: world.api.databaseUrl, log: createLog('silent') }
+    await using _second = await startApi(readConfig(env), other)
+    const { id } = await world.make()
+    const eventId = await world.eventOf(id)
+    for (const title of ['Uno', 'Dos', 'Tres']) {
+      await changeOf(world, eventId, { title })
+      await world.becomes(id, ({ topic }) => topic === title)
+    }
+    await idle(world)
+    expect(await changesOf(id)).toHaveLength(3)
   })
 
   test('a place to go on from that Google forgot (410) means that everything is read, and what is gone meanwhile is found', async () => {

@@ -62,7 +62,7 @@ export async function keepCalendar(
       'Google does not push what happens in a calendar; it is polled',
     )
     const error = fault instanceof Error ? fault.message.slice(0, 500) : String(fault)
-    await noteUpkeep(db, calendar, { ...kept, next: new Date(now + waitMs), error })
+    await noteUpkeep(db, row, { ...kept, next: new Date(now + waitMs), error })
     return
   }
   const ends = [channelEnds, kept?.subscriptionExpiresAt].flatMap(at => at?.getTime() ?? [])
@@ -70,7 +70,7 @@ export async function keepCalendar(
     now + LOOK_EVERY_MS,
     ...ends.map(at => Math.max(now + FIRST_RETRY_MS, at - RENEW_BEFORE_MS)),
   )
-  await noteUpkeep(db, calendar, { ...kept, next: new Date(next), error: null })
+  await noteUpkeep(db, row, { ...kept, next: new Date(next), error: null })
 }
 
 /** @returns when the channel ends; undefined where there is none to have */

@@ -25,7 +25,12 @@ beforeAll(async () => {
   })
   await world.ready()
   await world.make()
-  await until('what happens in calls is subscribed', () => subscriptions().length === 1)
+  await until('what happens in calls is subscribed', async () => {
+    const [row] = await world.api.db.execute<{ subscription: string | null }>(
+      sql`select subscription from followed_calendars`,
+    )
+    return row?.subscription
+  })
 })
 afterAll(() => world?.[Symbol.asyncDispose]())
 
