@@ -141,8 +141,6 @@ export function createJudge(document: OpenApiDocument, foreign: Foreign) {
   return judge
 }
 
-export type Judge = ReturnType<typeof createJudge>
-
 /** What a body holds: each line of ndjson, or the whole of it; what is no JSON as text. Undefined for broken JSON. */
 function valuesIn(type: string, text: string): unknown[] | undefined {
   if (!/json$/.test(type)) return [text]

@@ -41,7 +41,7 @@ export function learn(pool: Pool, path: string, answer: RawAnswer, ignored: Read
 }
 
 /** The object that an answer with 2xx holds. */
-export function objectIn({ status, headers, text }: RawAnswer): Record<string, unknown> | undefined {
+function objectIn({ status, headers, text }: RawAnswer): Record<string, unknown> | undefined {
   if (status >= 300 || text === '' || !headers['content-type']?.startsWith('application/json'))
     return undefined
   const body: unknown = JSON.parse(text)
