@@ -33,7 +33,7 @@ import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { isFault } from '../../google/fault.ts'
 import { sendBot } from '../send-bot.ts'
 import { recurrenceOf } from '../series/occurrences.ts'
-import { type Conflict, changesNothing, compareEvent } from './compare-event.ts'
+import { type Conflict, changesNothing, compareEvent, isDeclined } from './compare-event.ts'
 import type { FollowingDeps } from './following-deps.ts'
 
 /** As the log of a meeting and the audit log name changes that people made in the calendar. */
@@ -101,10 +101,7 @@ export async function followFarInstance(
 
 /** What was found in a calendar and not asked for by a caller is recorded as long as its owner has not declined. */
 function asHeld(event: CalendarEvent, { createdBy, organizer }: MeetingRow): CalendarEvent {
-  const calendar = organizer.toLowerCase()
-  const declined = event.attendees.some(
-    ({ email, response }) => email.toLowerCase() === calendar && response === 'declined',
-  )
+  const declined = isDeclined(event, organizer.toLowerCase())
   return createdBy === null && declined ? { ...event, status: 'cancelled' } : event
 }
 

@@ -1,20 +1,28 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { systemClock } from '../../clock.ts'
+import { type OpenJobs, openJobs } from '../../db/jobs.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
+import { expandAllSeries } from '../series/expand-series.ts'
 import { openJobsOf, until } from '../test-api.ts'
 import { type FollowingWorld, HOST, inDays, openFollowingWorld, QUICK_GOOGLE } from './following-world.ts'
 
 const BOSS = 'direccion@clinica.example'
 
 let world: FollowingWorld<GoogleSandbox>
+let jobs: OpenJobs
 beforeAll(async () => {
   world = await openFollowingWorld(await openGoogle(QUICK_GOOGLE), {
     env: { TESTIGO_CAPTURE_CALENDARS: BOSS, TESTIGO_CAPTURE_ORGANIZATION: 'Clínica Andina' },
   })
   await world.ready()
+  jobs = await openJobs(world.api.databaseUrl, () => {})
 })
-afterAll(() => world?.[Symbol.asyncDispose]())
+afterAll(async () => {
+  await jobs?.close()
+  await world?.[Symbol.asyncDispose]()
+})
 
 interface Row extends Record<string, unknown> {
   id: string
@@ -113,6 +121,36 @@ describe('a series', () => {
       sql`select status, synced_revision = revision as told from series where id = ${id}`,
     )
     expect(series).toEqual({ status: 'cancelled', told: true })
+  })
+
+  test('of which a meeting is moved that is too far ahead to have been made: it is made where it is now', async () => {
+    const recurrence = ['RRULE:FREQ=MONTHLY']
+    const { series } = await world.make({ ...inDays(2), timeZone: 'UTC', recurrence })
+    const rows = () => rowsOf(sql`series_id = ${series.id}`)
+    const made = await until('it is made', async () => {
+      const found = await rows()
+      return found.length > 1 && found
+    })
+    const last = made.at(-1)
+    if (!last) throw new Error('none')
+    // As it was some weeks ago.
+    await world.api.db.execute(sql`delete from recordings where meeting_id = ${last.id}`)
+    for (const table of ['participants', 'meeting_events'])
+      await world.api.db.execute(sql`delete from ${sql.identifier(table)} where meeting_id = ${last.id}`)
+    await world.api.db.execute(sql`delete from meetings where id = ${last.id}`)
+    await world.api.db.execute(
+      sql`update series set expanded_until = ${last.original_start}::timestamptz where id = ${series.id}`,
+    )
+    const to = { start: later(last.starts_at, 2), end: later(last.starts_at, 3) }
+    await changeAs(HOST, last.event_id, { ...to, scope: 'this' })
+    const far = await until('it is made', async () =>
+      (await rows()).find(row => at(row.starts_at) === at(to.start)),
+    )
+    const deps = { db: world.api.db, jobs: jobs, settings: { joinLeadSeconds: 60 }, clock: systemClock }
+    await expandAllSeries(deps)
+    const now = await rows()
+    expect(now).toHaveLength(made.length)
+    expect(now.map(({ id }) => id)).toContain(far.id)
   })
 
   test('whose guests answer for all meetings', async () => {

@@ -1,5 +1,11 @@
 import type { Transaction } from '../../db/connect.ts'
-import { insertOccurrences, lockSeriesToExpand, noteExpanded, type SeriesRow } from '../../db/series.ts'
+import {
+  insertOccurrences,
+  lockSeriesToExpand,
+  noteExpanded,
+  placesTaken,
+  type SeriesRow,
+} from '../../db/series.ts'
 import { announceMeetings } from '../../db/webhooks.ts'
 import type { ProvisionDeps } from '../provision-deps.ts'
 import { sendBots } from '../send-bot.ts'
@@ -35,7 +41,10 @@ async function expand(deps: ExpandDeps, tx: Transaction, row: SeriesRow, until: 
   const now = deps.clock.now()
   const from = new Date(Math.max(row.expandedUntil.getTime(), now))
   const { occurrences, expandedUntil } = occurrencesUntil(recurrenceOf(row), row.eventId, from, until)
-  const made = await insertOccurrences(tx, { ...row, expandedUntil }, occurrences, ACTOR)
+  // One that somebody changed in the calendar ahead of its time has been made already.
+  const taken = new Set((await placesTaken(tx, row.id)).map(at => at.getTime()))
+  const free = occurrences.filter(({ originalStart }) => !taken.has(originalStart.getTime()))
+  const made = await insertOccurrences(tx, { ...row, expandedUntil }, free, ACTOR)
   await noteExpanded(tx, row.id, expandedUntil)
   // Without a link there is nothing to join yet: telling Google of the series sends the bots.
   if (row.joinUrl === null) return made.length
