@@ -80,3 +80,23 @@ test('a job that is due is worked on, and a repeat while it is worked on makes n
   expect(await queued(key)).toHaveLength(1)
   release()
 })
+
+test('many jobs are sent at once; those that were sent before are moved, and only those', async () => {
+  const [known, fresh, other] = [randomUUID(), randomUUID(), randomUUID()]
+  const before = new Date('2031-01-01T00:00:00Z')
+  const startAfter = new Date('2031-03-04T15:00:00Z')
+  await database.db.transaction(async tx => {
+    for (const key of [known, other])
+      await jobs.send(tx, 'record-meeting', { meetingId: key }, { key, startAfter: before })
+    await jobs.sendMany(
+      tx,
+      'record-meeting',
+      [known, fresh].map(key => ({ payload: { meetingId: key }, key, startAfter })),
+    )
+    await jobs.sendMany(tx, 'record-meeting', [])
+  })
+  const due = async (key: string) => (await queued(key)).map(row => new Date(row.start_after))
+  expect(await due(known)).toEqual([startAfter])
+  expect(await due(fresh)).toEqual([startAfter])
+  expect(await due(other)).toEqual([before])
+})

@@ -72,6 +72,26 @@ async function inCalendar(seriesId: string): Promise<string[]> {
 }
 
 describe('a series', () => {
+  test('of many days is found by its people and its words, also after a change of all', async () => {
+    const people = (email: string) => ({ participants: [{ email }] })
+    const first = await makeSeries('RRULE:FREQ=DAILY;COUNT=30', {
+      ...people('diaria@otra.example'),
+      topic: 'Ronda',
+    })
+    const count = async (query: string) =>
+      (await api.call('GET', `/v1/meetings?limit=200&${query}`)).body.items.length
+    const all = 30
+    expect(await count(`series=${first.series.id}`)).toBe(all)
+    expect(await count('participant=diaria@otra.example')).toBe(all)
+    expect(await count('text=ronda')).toBe(all)
+    const later = await patch(first.id, 'all', { ...people('nueva@otra.example'), topic: 'Visita' })
+    expect(later.status, JSON.stringify(later.body)).toBe(200)
+    expect(await count('participant=nueva@otra.example')).toBe(all)
+    expect(await count('participant=diaria@otra.example')).toBe(0)
+    expect(await count('text=visita')).toBe(all)
+    expect(await count('text=ronda')).toBe(0)
+  })
+
   test('is one event, one link, and a meeting with a recording for each time', async () => {
     const first = await makeSeries('RRULE:FREQ=WEEKLY;COUNT=3')
     expect(first.series).toEqual({ id: expect.any(String), originalStart: day(0).toISOString() })
