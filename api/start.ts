@@ -11,9 +11,9 @@ import { createGoogle } from '../google/google.ts'
 import { createPushTokens, type PushTokens } from '../google/push-token.ts'
 import type { Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
-import { startForgetting } from './idempotency/forget.ts'
 import { EVENTS_HOOK, followingSettings } from './calendar-following/following-deps.ts'
 import { startFollowing } from './calendar-following/start-following.ts'
+import { startForgetting } from './idempotency/forget.ts'
 import { openPostOffice } from './mail/post-office.ts'
 import { startReminding } from './mail/remind.ts'
 import { startMailSender } from './mail/sender.ts'
@@ -138,7 +138,16 @@ export async function startApi(
   opened.defer(() => jobs.stopTaking('provision-series'))
   if (config.following.pollMs > 0) {
     const settings = followingSettings(config, organizer)
-    const following = await startFollowing({ db: database.db, jobs, locks, google, provider, clock, log, settings })
+    const following = await startFollowing({
+      db: database.db,
+      jobs,
+      locks,
+      google,
+      provider,
+      clock,
+      log,
+      settings,
+    })
     opened.defer(() => following.close(CLOSE_LIMIT_MS))
   } else log.warn({}, 'TESTIGO_CALENDAR_POLL_SECONDS is 0: what people change in calendars is not followed')
 
