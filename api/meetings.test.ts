@@ -137,7 +137,15 @@ describe('a new meeting', () => {
       participants: [{ email: 'Eva@Clinica.Example' }],
     })
     expect(meeting.timeZone).toBe('America/Bogota')
-    expect(meeting.participants).toEqual([{ email: 'eva@clinica.example', name: null, role: 'participant' }])
+    expect(meeting.participants).toEqual([
+      {
+        id: expect.any(String),
+        email: 'eva@clinica.example',
+        name: null,
+        role: 'participant',
+        response: 'needs_action',
+      },
+    ])
   })
 
   test('takes 200 participants', async () => {
