@@ -26,6 +26,7 @@ beforeAll(async () => {
   world = await openTestWorld(google)
   key = await world.key('Clínica Andina')
   api = openApiProcess(world)
+  await api.url()
 })
 afterEach(() => google.faults.clear())
 afterAll(async () => {

@@ -28,6 +28,7 @@ beforeAll(async () => {
   world = await openTestWorld(google)
   key = await world.key('Clínica Andina')
   api = openApiProcess(world)
+  await api.url()
 })
 afterEach(() => {
   onConference = undefined

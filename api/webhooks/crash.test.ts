@@ -23,6 +23,7 @@ beforeAll(async () => {
   key = await world.key('Clínica Andina')
   receiver = await startReceiver()
   api = openApiProcess(world)
+  await api.url()
 })
 afterAll(async () => {
   await api?.kill()
