@@ -178,7 +178,14 @@ describe('a push of Pub/Sub', () => {
     await world.google.rotateIdentityKeys()
     const token = world.google.identityToken(good())
     world.google.faults.add({ kind: 'error', service: 'certs', status: 500 })
-    expect((await send(token)).status).toBe(503)
+    // Keys that were just read are not read again for some seconds, whoever sends unknown ones: until then it is refused.
+    const statuses = new Set<number>()
+    await until('the keys are asked for', async () => {
+      const { status } = await send(token)
+      statuses.add(status)
+      return status === 503
+    })
+    expect(statuses).not.toContain(204)
     await until('it is let in', async () => (await send(token)).status === 204)
   })
 
