@@ -11,6 +11,7 @@ import type { ChangeScope, MeetingChangeBody } from './meetings.schema.ts'
 import type { MeetingDeps } from './meetings.ts'
 import { Problem } from './problem.ts'
 import { refusedBody } from './read-input.ts'
+import { sendBot } from './send-bot.ts'
 import { changeManyMeetings, type PeopleChange } from './series/change-series.ts'
 import { refuseUnlessDone, sendJobs, type Touched, tellAtOnce } from './tell-provider.ts'
 import { type IfMatch, refuseOtherVersion } from './versions/if-match.ts'
@@ -53,7 +54,7 @@ export async function updateMeeting(
  */
 export async function applyChange(
   tx: Transaction,
-  { jobs, provider, clock }: Pick<MeetingDeps, 'jobs' | 'provider' | 'clock'>,
+  { jobs, provider, settings, clock }: Pick<MeetingDeps, 'jobs' | 'provider' | 'settings' | 'clock'>,
   caller: Caller,
   meetingId: string,
   body: WantedChange,
@@ -76,14 +77,17 @@ export async function applyChange(
   const fields = fieldsOf(body)
   if (series && scope !== 'one') {
     const wish = { scope, start, end, timeZone, recurrence, people, fields }
-    return changeManyMeetings({ tx, jobs, provider, actor, now }, series, meeting, wish)
+    return changeManyMeetings({ tx, jobs, provider, settings, actor, now }, series, meeting, wish)
   }
   const change: MeetingChange = {
     ...fields,
     ...given({ startsAt: start, endsAt: end, timeZone }),
     ...(people && { participants: people(await listInvited(tx, meetingId)) }),
   }
-  await changeMeeting(tx, meeting, change, { actor, now: new Date(now) })
+  const changed = await changeMeeting(tx, meeting, change, { actor, now: new Date(now) })
+  // Before the provider knows of it: people may be told by others. A bot that comes too early goes again.
+  if (meeting.joinUrl !== null && changed.startsAt < meeting.startsAt)
+    await sendBot({ jobs, settings }, tx, changed, now)
   if (meeting.seriesId !== null) await noteOwnFields(tx, meeting, Object.keys(change))
   return { seriesIds: [], meetingIds: [meetingId] }
 }

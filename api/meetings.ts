@@ -33,6 +33,7 @@ export interface MeetingDeps {
   jobs: Pick<OpenJobs, 'send' | 'sendMany' | 'withdraw'>
   provider: MeetingProvider
   provisioning: Provisioning
+  settings: { joinLeadSeconds: number }
   clock: Clock
   /** In whose calendar new meetings are made, unless another host is named. */
   organizer: string

@@ -92,5 +92,11 @@ async function tellOfOccurrence(
     return undefined
   }
   const put = await provider.putOccurrence(occurrence, wishOf(meeting, invited), signal)
+  // Somebody may have given it a link of its own, which it keeps.
+  const { joinUrl: own, meetingCode: ownCode } = meeting
+  if (own !== null && ownCode !== null && own !== joinUrl) {
+    const room = { spaceName: meeting.spaceName, space: meeting.space ?? { refusals: [] } }
+    return { ...put, ...room, joinUrl: own, meetingCode: ownCode }
+  }
   return { ...put, joinUrl, meetingCode, spaceName, space: space ?? { refusals: [] } }
 }

@@ -102,6 +102,7 @@ export async function startApi(
     jobs,
     provider,
     provisioning,
+    settings: config.patience,
     clock,
     log,
     organizer,

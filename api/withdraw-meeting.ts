@@ -6,6 +6,7 @@ import { lockedMeeting, lockedSeries, lockedSeriesOf, refuseClosed, viewOf } fro
 import { changeOnce } from './idempotency/change-once.ts'
 import type { ChangeScope } from './meetings.schema.ts'
 import type { MeetingDeps } from './meetings.ts'
+import { withdrawBot } from './send-bot.ts'
 import { cancelManyMeetings } from './series/change-series.ts'
 import { sendJobs, type Touched, tellAtOnce } from './tell-provider.ts'
 import { type IfMatch, refuseOtherVersion } from './versions/if-match.ts'
@@ -42,7 +43,7 @@ export async function withdrawMeeting(
  */
 export async function applyCancellation(
   tx: Transaction,
-  { jobs, provider, clock }: Pick<MeetingDeps, 'jobs' | 'provider' | 'clock'>,
+  { jobs, provider, settings, clock }: Pick<MeetingDeps, 'jobs' | 'provider' | 'settings' | 'clock'>,
   { organizationId, actor }: Caller,
   meetingId: string,
   scope: ChangeScope,
@@ -57,10 +58,10 @@ export async function applyCancellation(
   refuseClosed(meeting)
   await refuseOtherVersion(ifMatch, () => viewOf(tx, organizationId, meetingId))
   if (series && scope !== 'one')
-    return cancelManyMeetings({ tx, jobs, provider, actor, now }, series, meeting, scope)
+    return cancelManyMeetings({ tx, jobs, provider, settings, actor, now }, series, meeting, scope)
   const { recordingCancelled } = await cancelMeeting(tx, meeting, { actor, now: new Date(now) })
   // Where recording has begun, its job stays: whoever works on it sees the cancellation and keeps what there is.
-  if (recordingCancelled) await jobs.withdraw(tx, 'record-meeting', meetingId)
+  if (recordingCancelled) await withdrawBot(jobs, tx, meeting)
   if (series && meeting.originalStart) await addException(tx, series, meeting.originalStart)
   return { seriesIds: [], meetingIds: [meetingId] }
 }

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { and, asc, eq, exists, gt, isNotNull, isNull, max, sql } from 'drizzle-orm'
+import { and, asc, eq, exists, gt, isNotNull, isNull, lte, max, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Ending } from './endings.ts'
 import { findRecording, hasMedia, type Meeting, moveRecording, type Recording } from './recordings.ts'
@@ -238,6 +238,9 @@ export async function standsStill(tx: Transaction, { attemptId, beats }: LivingA
   return still !== undefined
 }
 
+/** No bot is sent earlier than this. */
+const EARLIEST_CALL_MS = 30 * 60_000
+
 /** The bot is in the call: the attempt, the recording and the meeting learn it together. */
 export async function markAdmitted(
   tx: Transaction,
@@ -258,10 +261,12 @@ export async function markAdmitted(
   })
   if (!recording.startedAt)
     await tx.update(recordings).set({ startedAt: at }).where(eq(recordings.id, recording.id))
+  // One that was put off just now has not begun: its bot goes again.
+  const isNear = lte(meetings.startsAt, new Date(at.getTime() + EARLIEST_CALL_MS))
   const [begun] = await tx
     .update(meetings)
     .set({ status: 'in_progress' })
-    .where(and(eq(meetings.id, recording.meetingId), eq(meetings.status, 'scheduled')))
+    .where(and(eq(meetings.id, recording.meetingId), eq(meetings.status, 'scheduled'), isNear))
     .returning()
   if (begun) await announceMeeting(tx, 'meeting.started', begun, { at })
 }

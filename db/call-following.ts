@@ -146,8 +146,24 @@ async function isBotInCall(db: Queryable, meetingId: string): Promise<boolean> {
 }
 
 /** Is a bot of ours in the call, or on its way? */
-export async function isAttended(db: Queryable, meetingId: string): Promise<boolean> {
+async function isAttended(db: Queryable, meetingId: string): Promise<boolean> {
   return (await livingAttempts(db, meetingId)).length > 0
+}
+
+/** Is a bot of ours in the room of this meeting, or on its way, for whichever of the meetings that share it? */
+export async function isRoomAttended(
+  db: Queryable,
+  { id, spaceName }: Pick<MeetingRow, 'id' | 'spaceName'>,
+): Promise<boolean> {
+  if (spaceName === null) return isAttended(db, id)
+  const [one] = await db
+    .select({ id: attempts.id })
+    .from(attempts)
+    .innerJoin(recordings, eq(recordings.id, attempts.recordingId))
+    .innerJoin(meetings, eq(meetings.id, recordings.meetingId))
+    .where(and(eq(meetings.spaceName, spaceName), isNull(attempts.endedAt)))
+    .limit(1)
+  return one !== undefined
 }
 
 function livingAttempts(db: Queryable, meetingId: string): Promise<{ admittedAt: Date | null }[]> {

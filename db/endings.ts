@@ -181,6 +181,13 @@ export const ENDINGS = {
     en: 'The recorder was told to stop (deployment or scale-in).',
     es: 'Se ordenó detener el grabador (despliegue o reducción de escala).',
   },
+  room_changed: {
+    scope: 'outside',
+    held: 'unknown',
+    tryAgain: true,
+    en: 'The meeting was given another link while the bot was alone; it goes to the new room.',
+    es: 'La reunión recibió otro enlace mientras el bot estaba solo; el bot va a la nueva sala.',
+  },
   handed_over: {
     scope: 'recorder',
     held: 'yes',

@@ -83,16 +83,30 @@ export async function takeDue(
   return calendars
 }
 
+/** Stands for: everything is to be read again, whenever that was done last. */
+const UNREAD = new Date(0)
+
 /**
  * Notes a reading that was followed to its end.
  * @param read.from the token it began with: where another process has read on meanwhile, nothing is noted
+ * @param read.whole everything was read, and before that at `before`: where somebody has asked since then that everything
+ * be read, that still holds
+ * @param read.isLeft something in it could not be followed: everything is read again with the next poll
  */
 export async function noteSynced(
   db: Queryable,
   calendar: string,
-  read: { from: string | null; token: string; whole: boolean; now: Date; next: Date },
+  read: {
+    from: string | null
+    token: string
+    whole: { before: Date | null } | undefined
+    isLeft: boolean
+    now: Date
+    next: Date
+  },
 ): Promise<boolean> {
-  const { from, token, whole, now, next } = read
+  const { from, token, whole, isLeft, now, next } = read
+  const asked = sql`${followedCalendars.wholeAt} is distinct from ${whole?.before?.toISOString() ?? null}::timestamptz`
   const noted = await db
     .update(followedCalendars)
     .set({
@@ -101,7 +115,10 @@ export async function noteSynced(
       syncAt: next,
       failures: 0,
       lastError: null,
-      ...(whole && { wholeAt: now }),
+      ...(whole && {
+        wholeAt: sql`case when ${asked} then ${followedCalendars.wholeAt} else ${now.toISOString()}::timestamptz end`,
+      }),
+      ...(isLeft && { wholeAt: UNREAD }),
     })
     .where(
       and(
@@ -111,6 +128,19 @@ export async function noteSynced(
     )
     .returning({ calendar: followedCalendars.calendar })
   return noted.length > 0
+}
+
+/** Has everything in these calendars read with their next poll, or as soon as `now`. */
+export async function readWholeSoon(
+  db: Queryable,
+  calendars: readonly string[],
+  now?: Date,
+): Promise<void> {
+  if (calendars.length === 0) return
+  await db
+    .update(followedCalendars)
+    .set({ wholeAt: UNREAD, ...(now && { syncAt: now }) })
+    .where(inArray(followedCalendars.calendar, [...calendars]))
 }
 
 export async function noteSyncFailed(

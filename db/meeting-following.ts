@@ -1,4 +1,4 @@
-import { and, asc, desc, eq, gt, inArray, isNull, ne, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import {
   type Actor,
@@ -7,176 +7,19 @@ import {
   noteMeetingEvent,
   type ParticipantRow,
 } from './meetings.ts'
-import { moveRecording } from './recordings.ts'
 import {
   type CalendarSeen,
   type InvitationResponse,
   meetings,
-  organizations,
   participants,
   recordings,
   series,
 } from './schema.ts'
-import type { SeriesRow } from './series.ts'
 import { announceMeeting } from './webhooks.ts'
 
 interface By {
   actor: Actor
   now: Date
-}
-
-const isAt = (calendar: string) => sql`lower(${meetings.organizer}) = ${calendar}`
-
-/** The meeting of an event; of several with one event, the one that is still to come. @param calendar lower-cased */
-export async function findMeetingByEvent(
-  db: Queryable,
-  calendar: string,
-  eventId: string,
-): Promise<MeetingRow | undefined> {
-  const [row] = await db
-    .select()
-    .from(meetings)
-    .where(and(eq(meetings.eventId, eventId), isAt(calendar)))
-    .orderBy(
-      desc(sql`${meetings.status} in ('scheduled', 'in_progress')`),
-      desc(meetings.startsAt),
-      desc(meetings.createdAt),
-    )
-    .limit(1)
-  return row
-}
-
-/** The series of a recurring event. */
-export async function findSeriesByEvent(
-  db: Queryable,
-  calendar: string,
-  eventId: string,
-): Promise<SeriesRow | undefined> {
-  const [row] = await db
-    .select()
-    .from(series)
-    .where(and(eq(series.eventId, eventId), sql`lower(${series.organizer}) = ${calendar}`))
-    .limit(1)
-  return row
-}
-
-/** A series of this calendar by our own id. */
-export async function findSeriesAt(
-  db: Queryable,
-  calendar: string,
-  id: string,
-): Promise<SeriesRow | undefined> {
-  if (!/^[0-9a-f-]{36}$/i.test(id)) return undefined
-  const [row] = await db
-    .select()
-    .from(series)
-    .where(and(eq(series.id, id), sql`lower(${series.organizer}) = ${calendar}`))
-  return row
-}
-
-/** The meeting of a series that the rule gave this start; of cancelled ones the last. */
-export async function findOccurrence(
-  db: Queryable,
-  seriesId: string,
-  originalStart: Date,
-): Promise<MeetingRow | undefined> {
-  const [row] = await db
-    .select()
-    .from(meetings)
-    .where(and(eq(meetings.seriesId, seriesId), eq(meetings.originalStart, originalStart)))
-    .orderBy(sql`${meetings.status} = 'cancelled'`, desc(meetings.createdAt))
-    .limit(1)
-  return row
-}
-
-/** Meetings to come whose events stand in a calendar by themselves, and that Google knows: to find those that are gone. */
-export async function listUpcomingSingles(
-  db: Queryable,
-  calendar: string,
-  now: Date,
-): Promise<Pick<MeetingRow, 'id' | 'eventId'>[]> {
-  return db
-    .select({ id: meetings.id, eventId: meetings.eventId })
-    .from(meetings)
-    .where(
-      and(
-        isAt(calendar),
-        eq(meetings.status, 'scheduled'),
-        gt(meetings.endsAt, now),
-        isNull(meetings.seriesId),
-        isNull(meetings.calendarSeries),
-        sql`${meetings.joinUrl} is not null`,
-      ),
-    )
-}
-
-/** Series that are going on in a calendar, and that Google knows. */
-export async function listActiveSeries(db: Queryable, calendar: string): Promise<SeriesRow[]> {
-  return db
-    .select()
-    .from(series)
-    .where(
-      and(
-        sql`lower(${series.organizer}) = ${calendar}`,
-        eq(series.status, 'active'),
-        sql`${series.joinUrl} is not null`,
-      ),
-    )
-}
-
-/** Meetings to come that were found as instances of a recurring event. @param eventId absent: of all of them */
-export async function listCaptured(
-  db: Queryable,
-  calendar: string,
-  now: Date,
-  eventId?: string,
-): Promise<MeetingRow[]> {
-  return db
-    .select()
-    .from(meetings)
-    .where(
-      and(
-        isAt(calendar),
-        eventId === undefined
-          ? sql`${meetings.calendarSeries} is not null`
-          : eq(meetings.calendarSeries, eventId),
-        eq(meetings.status, 'scheduled'),
-        gt(meetings.startsAt, now),
-      ),
-    )
-    .orderBy(asc(meetings.startsAt))
-}
-
-/** Is a call already known, by its event in any calendar or by its link at that time? */
-export async function isKnownCall(
-  db: Queryable,
-  call: { eventId: string; meetingCode: string; startsAt: Date },
-): Promise<boolean> {
-  const living = inArray(meetings.status, ['scheduled', 'in_progress', 'ended'])
-  const [one] = await db
-    .select({ id: meetings.id })
-    .from(meetings)
-    .where(
-      and(
-        living,
-        eq(meetings.startsAt, call.startsAt),
-        sql`(${meetings.eventId} = ${call.eventId} or ${meetings.meetingCode} = ${call.meetingCode})`,
-      ),
-    )
-    .limit(1)
-  return one !== undefined
-}
-
-/** The organisation that gets what is captured in calendars of this domain. */
-export async function findCapturer(
-  db: Queryable,
-  by: { name: string } | { domain: string },
-): Promise<string | undefined> {
-  const [row] = await db
-    .select({ id: organizations.id })
-    .from(organizations)
-    .where('name' in by ? eq(organizations.name, by.name) : eq(organizations.googleDomain, by.domain))
-  return row?.id
 }
 
 /** Gives a meeting that was found in a calendar its link: Google has it already. */
@@ -277,47 +120,6 @@ export async function noteResponses(
   })
   await announceMeeting(tx, 'meeting.updated', meeting, { at: by.now, changed: ['participants'] })
   return true
-}
-
-/** A cancelled meeting takes place after all: somebody put its event back. @returns undefined where its place is taken */
-export async function reviveMeeting(
-  tx: Transaction,
-  meeting: MeetingRow,
-  by: By,
-): Promise<MeetingRow | undefined> {
-  if (meeting.seriesId !== null && meeting.originalStart !== null) {
-    const [other] = await tx
-      .select({ id: meetings.id })
-      .from(meetings)
-      .where(
-        and(
-          eq(meetings.seriesId, meeting.seriesId),
-          eq(meetings.originalStart, meeting.originalStart),
-          ne(meetings.status, 'cancelled'),
-        ),
-      )
-    if (other) return undefined
-  }
-  const [recording] = await tx
-    .select()
-    .from(recordings)
-    .where(eq(recordings.meetingId, meeting.id))
-    .for('update')
-  if (recording?.status !== 'cancelled') return undefined
-  const [row] = await tx
-    .update(meetings)
-    .set({ status: 'scheduled', cancelledAt: null, revision: meeting.revision + 1, updatedAt: by.now })
-    .where(eq(meetings.id, meeting.id))
-    .returning()
-  if (!row) throw new Error(`The meeting ${meeting.id} is gone although it was locked`)
-  await moveRecording(tx, recording.id, 'pending', { actor: by.actor })
-  await noteMeetingEvent(tx, meeting, by.actor, 'meeting.restored')
-  await auditMeeting(tx, meeting, by.actor, 'meeting.restored', {
-    before: { status: meeting.status },
-    after: { status: row.status },
-  })
-  await announceMeeting(tx, 'meeting.updated', meeting, { at: by.now, changed: ['status'] })
-  return row
 }
 
 /** Where a meeting's recording stands. */

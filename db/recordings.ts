@@ -132,12 +132,19 @@ export async function notePresence(
     )
 }
 
-/** Has the bot ever seen somebody in this meeting? */
+/** Has anybody been in this meeting since its start, or is in it? Who only looked in before that has yet to come. */
 export async function hasSeenPeople(db: Queryable, meetingId: string): Promise<boolean> {
   const [row] = await db
     .select({ id: presences.id })
     .from(presences)
-    .where(eq(presences.meetingId, meetingId))
+    .innerJoin(meetings, eq(meetings.id, presences.meetingId))
+    .where(
+      and(
+        eq(presences.meetingId, meetingId),
+        eq(presences.bot, false),
+        sql`coalesce(${presences.leftAt}, now()) >= ${meetings.startsAt}`,
+      ),
+    )
     .limit(1)
   return row !== undefined
 }

@@ -351,6 +351,8 @@ export interface CalendarSeen {
   /** ISO 8601. */
   updatedAt: string | null
   fields: Record<string, string>
+  /** Its etag when the meeting was cancelled, or the call left to itself, because the event was. */
+  cancelledEtag?: string
 }
 
 export const meetings = pgTable(

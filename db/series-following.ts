@@ -1,6 +1,6 @@
-import { and, eq, gt, inArray, isNull, sql } from 'drizzle-orm'
-import type { Transaction } from './connect.ts'
-import { type Actor, noteMeetingEvents } from './meetings.ts'
+import { and, asc, eq, gt, inArray, isNull, sql } from 'drizzle-orm'
+import type { Queryable, Transaction } from './connect.ts'
+import { type Actor, type MeetingRow, noteMeetingEvents } from './meetings.ts'
 import { type InvitationResponse, meetings } from './schema.ts'
 import type { SeriesRow } from './series.ts'
 import { announceMeetings } from './webhooks.ts'
@@ -38,26 +38,37 @@ export async function answerSeries(
   await announceMeetings(tx, 'meeting.updated', changed, { at: by.now, changed: ['participants'] })
 }
 
-/** Gives the meetings to come of a series the link of its event. */
+/**
+ * Gives the meetings of a series that are not over the link of its event, those apart that have one of their own.
+ * @param link.before the link that all had so far
+ */
 export async function linkUpcoming(
   tx: Transaction,
   seriesId: string,
-  link: { joinUrl: string | null; meetingCode: string | null; spaceName: string | null; now: Date },
+  link: Pick<SeriesRow, 'joinUrl' | 'meetingCode' | 'spaceName'> & { before: string | null; now: Date },
 ): Promise<void> {
-  const { now, ...fields } = link
+  const { now, before, ...fields } = link
+  if (fields.joinUrl === null || fields.joinUrl === before) return
   const changed = await tx
     .update(meetings)
     .set({ ...fields, updatedAt: now })
     .where(
       and(
         eq(meetings.seriesId, seriesId),
-        eq(meetings.status, 'scheduled'),
-        gt(meetings.startsAt, now),
-        fields.joinUrl === null
-          ? isNull(meetings.seriesId)
-          : sql`${meetings.joinUrl} is distinct from ${fields.joinUrl}`,
+        inArray(meetings.status, ['scheduled', 'in_progress']),
+        gt(meetings.endsAt, now),
+        before === null ? isNull(meetings.joinUrl) : eq(meetings.joinUrl, before),
       ),
     )
     .returning()
   await announceMeetings(tx, 'meeting.updated', changed, { at: now, changed: ['joinUrl'] })
+}
+
+/** Meetings of a series that wait for their time, or for people after it. */
+export async function listAhead(db: Queryable, seriesId: string, now: Date): Promise<MeetingRow[]> {
+  return db
+    .select()
+    .from(meetings)
+    .where(and(eq(meetings.seriesId, seriesId), eq(meetings.status, 'scheduled'), gt(meetings.endsAt, now)))
+    .orderBy(asc(meetings.originalStart), asc(meetings.id))
 }

@@ -47,24 +47,29 @@ async function linkMeetings(
   { eventId, joinUrl, meetingCode, spaceName, space }: Provisioned,
   by: { actor: Actor; now: Date },
 ): Promise<void> {
+  const toCome = and(eq(meetings.seriesId, row.id), eq(meetings.status, 'scheduled'))
+  // The instances of an event that is new have its link, all of them; of one that stays, some may have been given others.
+  const isNew = row.joinUrl === null || row.eventId !== eventId
+  const follow = isNew
+    ? sql`true`
+    : sql`(${meetings.joinUrl} is null or ${meetings.joinUrl} = ${row.joinUrl})`
+  const isOther = sql`${meetings.joinUrl} is distinct from ${joinUrl}`
   const before = await tx
-    .select()
+    .select({ meeting: meetings, getsLink: sql<boolean>`(${follow} and ${isOther})` })
     .from(meetings)
-    .where(
-      and(
-        eq(meetings.seriesId, row.id),
-        eq(meetings.status, 'scheduled'),
-        sql`(${meetings.joinUrl} is distinct from ${joinUrl} or ${meetings.eventId} <> ${instanceId(eventId)})`,
-      ),
-    )
+    .where(and(toCome, sql`((${follow} and ${isOther}) or ${meetings.eventId} <> ${instanceId(eventId)})`))
     .orderBy(asc(meetings.startsAt), asc(meetings.id))
     .for('update')
   if (before.length === 0) return
   await tx
     .update(meetings)
-    .set({ joinUrl, meetingCode, spaceName, space, eventId: instanceId(eventId), updatedAt: by.now })
-    .where(and(eq(meetings.seriesId, row.id), eq(meetings.status, 'scheduled')))
-  const linked = before.filter(meeting => meeting.joinUrl !== joinUrl)
+    .set({ eventId: instanceId(eventId), updatedAt: by.now })
+    .where(toCome)
+  await tx
+    .update(meetings)
+    .set({ joinUrl, meetingCode, spaceName, space })
+    .where(and(toCome, follow))
+  const linked = before.flatMap(({ meeting, getsLink }) => (getsLink ? [meeting] : []))
   await noteMeetingEvents(tx, linked, by.actor, 'meeting.provisioned')
   const [fresh, moved] = [
     linked.filter(meeting => meeting.joinUrl === null),

@@ -78,6 +78,9 @@ export type SeriesChange = Partial<
     | 'status'
     | 'expandedUntil'
     | 'cancelledAt'
+    | 'joinUrl'
+    | 'meetingCode'
+    | 'spaceName'
   >
 >
 
@@ -102,6 +105,13 @@ export async function changeSeries(
 /** Notes that a meeting of a series does not take place; the calendar learns it by that one meeting. */
 export async function addException(tx: Transaction, row: SeriesRow, originalStart: Date): Promise<void> {
   const exceptions = [...new Set([...row.exceptions, originalStart.toISOString()])].sort()
+  await tx.update(series).set({ exceptions }).where(eq(series.id, row.id))
+}
+
+/** The reverse: a meeting that had been cancelled takes place after all. */
+export async function removeException(tx: Transaction, row: SeriesRow, originalStart: Date): Promise<void> {
+  const at = originalStart.toISOString()
+  const exceptions = row.exceptions.filter(exception => exception !== at)
   await tx.update(series).set({ exceptions }).where(eq(series.id, row.id))
 }
 

@@ -43,7 +43,7 @@ export function createCalendarChanges({ call }: { call: CallGoogle }): CalendarC
         const { data } = await call(aboutCalendar('events.list', of, signal), options =>
           events.list({ ...query, ...pageToken }, options),
         ).catch((error: unknown) => {
-          throw expiredToken(error) ?? error
+          throw ('syncToken' in since ? expiredToken(error) : undefined) ?? error
         })
         syncToken = data.nextSyncToken
         return { items: data.items, next: data.nextPageToken }
@@ -58,9 +58,13 @@ export function createCalendarChanges({ call }: { call: CallGoogle }): CalendarC
   }
 }
 
-/** A token that Google cannot read at all is refused as an invalid value, and is just as much over. */
+/**
+ * A list is gone (410) by its token only, whatever reason Google gives. A token that Google cannot read at all is refused
+ * as an invalid value, and is just as much over.
+ */
 function expiredToken(error: unknown): GoogleFault | undefined {
-  if (!isFault(error, 'invalid') || !/sync token/i.test(error.message)) return undefined
+  const isUnreadable = isFault(error, 'invalid') && /sync token/i.test(error.message)
+  if (!isUnreadable && !isFault(error, 'gone')) return undefined
   const { service, httpStatus, reason } = error
   return new GoogleFault({ service, code: 'sync_token_expired', httpStatus, reason }, error.message)
 }

@@ -54,3 +54,12 @@ export function deadlinesOf(
 ): Pick<Visit, 'giveUpAt' | 'hardStopAt'> {
   return { giveUpAt: meeting.endsAt, hardStopAt: new Date(hardStopAt(meeting, config)) }
 }
+
+/** Is the meeting to be held in another room than the one where the bot waits? Whoever is in this one is recorded. */
+export function isElsewhere(
+  { joinUrl }: Pick<Meeting, 'joinUrl'>,
+  { url }: Pick<Visit, 'url'>,
+  inside: ReadonlySet<string>,
+): boolean {
+  return joinUrl !== null && joinUrl !== url && inside.size === 0
+}

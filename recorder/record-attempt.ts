@@ -14,7 +14,7 @@ import { borrowProfile, NoBotProfile } from './bot-profile.ts'
 import { concludeAttempt } from './conclude-attempt.ts'
 import { keepArtefacts } from './keep-artefacts.ts'
 import { keepBeating } from './keep-beating.ts'
-import { deadlinesOf, planVisit } from './plan-visit.ts'
+import { deadlinesOf, isElsewhere, planVisit } from './plan-visit.ts'
 import { botOfLane } from './record-meeting.ts'
 import { openSpool, type Spool } from './spool/spool.ts'
 import { type Visit, type VisitOutcome, visitCall } from './visit-call.ts'
@@ -56,9 +56,13 @@ export async function recordAttempt(deps: Deps, attemptId: string, beside: boole
   }
   const over = new AbortController()
   const stop = new AbortController()
+  const inside = new Set<string>()
   const beating = keepBeating({ ...deps, clockOffsetMs: clock.offsetMs() }, attempt.id, over.signal, {
     stop: ending => stop.abort(ending),
-    meeting: meeting => Object.assign(plan, deadlinesOf(config, meeting)),
+    meeting: meeting => {
+      Object.assign(plan, deadlinesOf(config, meeting))
+      if (isElsewhere(meeting, plan, inside)) stop.abort('room_changed' satisfies Ending)
+    },
   })
   await using spool = openSpool(
     {
@@ -82,7 +86,7 @@ export async function recordAttempt(deps: Deps, attemptId: string, beside: boole
     artefacts: left,
     detail: seen,
     ...outcome
-  } = await visit({ ...deps, signal }, attempt, found, plan, spool)
+  } = await visit({ ...deps, signal }, attempt, found, plan, { spool, inside })
   const kept = { store: deps.store, prefix: config.storage.prefix, log }
   const artefacts = left ? await keepArtefacts(kept, attempt, left) : []
   await drainFor(spool, outcome.ending, clock)
@@ -129,7 +133,7 @@ async function visit(
   attempt: AttemptRow,
   { meeting }: { meeting: Meeting },
   plan: Visit,
-  spool: Spool,
+  { spool, inside }: { spool: Spool; inside: Set<string> },
 ): Promise<VisitOutcome> {
   const { db, clock, log, config } = deps
   const actor = `recorder:${attempt.recorder}`
@@ -147,8 +151,11 @@ async function visit(
         recording: admittedAt => db.transaction(tx => markAdmitted(tx, attempt.id, admittedAt, actor)),
         fragment: fragment => spool.fragment(fragment),
         segment: segment => spool.take(segment),
-        people: ({ personKey, name, change, at }) =>
-          notePresence(db, of, { personKey, name, kind: change, at }),
+        people: ({ personKey, name, bot, change, at }) => {
+          if (change === 'left') inside.delete(personKey)
+          else if (!bot) inside.add(personKey)
+          return notePresence(db, of, { personKey, name, kind: change, at })
+        },
       },
       { clock, log, signal: deps.signal },
     )
@@ -191,5 +198,6 @@ const CLEAN: ReadonlySet<Ending> = new Set([
   'only_bots_left',
   'nobody_came',
   'left_by_request',
+  'room_changed',
   'longest_call_reached',
 ])

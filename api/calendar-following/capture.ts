@@ -4,18 +4,20 @@ import { isTimeZone } from '../../calendar/wall-time.ts'
 import {
   findCapturer,
   findMeetingByEvent,
+  findOwner,
   isKnownCall,
-  linkFound,
   listCaptured,
-} from '../../db/meeting-following.ts'
+} from '../../db/find-followed.ts'
+import { linkFound } from '../../db/meeting-following.ts'
 import { insertMeeting, type MeetingRow } from '../../db/meetings.ts'
+import { listAhead } from '../../db/series-following.ts'
 import { announceMeeting } from '../../db/webhooks.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
-import { GoogleFault } from '../../google/fault.ts'
 import { sendBot } from '../send-bot.ts'
+import { bringBot } from './bring-bot.ts'
 import { descriptionOf, guestsOf, isDeclined, peopleOf, topicOf } from './compare-event.ts'
-import { ACTOR, followMeeting } from './follow-meeting.ts'
-import type { FollowingDeps } from './following-deps.ts'
+import { followMeeting } from './follow-meeting.ts'
+import { ACTOR, type FollowingDeps } from './following-deps.ts'
 
 /** How far ahead instances of a recurring event become meetings; everything is read anew once a day. */
 const HORIZON_MS = 60 * 86_400_000
@@ -42,25 +44,37 @@ export async function captureEvent(
   await captureOne(deps, calendar, event, signal, { inviteTo: event.eventId })
 }
 
-async function captureInstances(
+/**
+ * Makes a meeting of each instance of a recurring event that has none, as Google expands it, and follows those that have
+ * one.
+ * @param of the series whose event it is, where it has one; whose meetings they become, where that is known
+ * @throws {GoogleFault}
+ */
+export async function captureInstances(
   deps: FollowingDeps,
   calendar: string,
   master: CalendarEvent,
   signal: AbortSignal,
+  of: { seriesId?: string; organizationId?: string } = {},
 ): Promise<void> {
-  const now = deps.clock.now()
-  const range = { from: new Date(now), to: new Date(now + HORIZON_MS) }
+  const { seriesId, organizationId } = of
+  const now = new Date(deps.clock.now())
+  const range = { from: now, to: new Date(now.getTime() + HORIZON_MS) }
   const instances =
     master.status === 'cancelled'
       ? []
       : await deps.google.events.listInstances({ subject: calendar }, master.eventId, range, signal)
   for (const instance of instances) {
     const known = await findMeetingByEvent(deps.db, calendar, instance.eventId)
-    if (known) await followMeeting(deps, calendar, instance, known, signal)
-    else await captureOne(deps, calendar, instance, signal, { inviteTo: master.eventId })
+    if (known) {
+      await bringBot(deps, calendar, instance, known, signal)
+      await followMeeting(deps, calendar, instance, known, signal)
+    } else await captureOne(deps, calendar, instance, signal, { inviteTo: master.eventId, organizationId })
   }
   const there = new Set(instances.map(({ eventId }) => eventId))
-  for (const meeting of await listCaptured(deps.db, calendar, new Date(now), master.eventId))
+  const captured = await listCaptured(deps.db, calendar, now, master.eventId)
+  const ofSeries = seriesId === undefined ? [] : await listAhead(deps.db, seriesId, now)
+  for (const meeting of [...captured, ...ofSeries])
     if (!there.has(meeting.eventId) && meeting.startsAt < range.to)
       await followMeeting(deps, calendar, goneEvent(master, meeting), meeting, signal)
 }
@@ -75,9 +89,9 @@ async function captureOne(
   calendar: string,
   event: CalendarEvent,
   signal: AbortSignal,
-  { inviteTo }: { inviteTo: string },
+  { inviteTo, organizationId: owner }: { inviteTo: string; organizationId?: string | undefined },
 ): Promise<void> {
-  const { db, google, log, clock } = deps
+  const { db, log, clock } = deps
   const { start, end, conference, eventId } = event
   const now = clock.now()
   if (event.status === 'cancelled' || !start || !end || end.getTime() <= now) return
@@ -86,7 +100,7 @@ async function captureOne(
   const call = { eventId, meetingCode, startsAt: start }
   if (start.getTime() > now + HORIZON_MS && event.seriesId !== null) return
   if (await isKnownCall(db, call)) return
-  const organizationId = await organizationFor(deps, calendar)
+  const organizationId = owner ?? (await organizationFor(deps, calendar, inviteTo))
   if (organizationId === undefined) {
     log.error(
       { calendar },
@@ -94,13 +108,12 @@ async function captureOne(
     )
     return
   }
-  await inviteBot(deps, calendar, event, inviteTo, signal)
-  const spaceName = await google.spaces.findSpace(calendar, meetingCode, signal)
   const id = randomUUID()
-  await db.transaction(async tx => {
+  // Before anything is asked of Google that it may refuse for an hour.
+  const made = await db.transaction(async tx => {
     // The same call may stand in two calendars, which two processes may be reading.
     await tx.execute(sql`select pg_advisory_xact_lock(hashtext(${`capture:${meetingCode}`}))`)
-    if (await isKnownCall(tx, call)) return
+    if (await isKnownCall(tx, call)) return undefined
     await insertMeeting(
       tx,
       {
@@ -114,42 +127,26 @@ async function captureOne(
       },
       ACTOR,
     )
-    const link = { joinUrl, meetingCode, spaceName, calendarSeries: event.seriesId }
-    const made = await linkFound(tx, id, link)
-    await announceMeeting(tx, 'meeting.created', made, { at: new Date(now) })
-    await sendBot(deps, tx, made, now)
+    const link = { joinUrl, meetingCode, spaceName: null, calendarSeries: event.seriesId }
+    const linked = await linkFound(tx, id, link)
+    await announceMeeting(tx, 'meeting.created', linked, { at: new Date(now) })
+    await sendBot(deps, tx, linked, now)
+    return linked
   })
+  if (!made) return
   log.info({ calendar, meetingId: id }, 'an event of a captured calendar will be recorded')
+  await bringBot(deps, calendar, event, made, signal)
 }
 
+/** Whose the meetings of an event are: of whom its other instances are, or else of the organisation that is set. */
 async function organizationFor(
   { db, settings }: FollowingDeps,
   calendar: string,
+  eventId: string,
 ): Promise<string | undefined> {
   const { captureOrganization: name } = settings
-  return findCapturer(db, name === undefined ? { domain: calendar.split('@')[1] ?? '' } : { name })
-}
-
-/** Who is invited comes in without knocking, and everybody sees that the call is recorded. It may be refused to guests. */
-async function inviteBot(
-  { google, settings, log }: FollowingDeps,
-  calendar: string,
-  event: CalendarEvent,
-  eventId: string,
-  signal: AbortSignal,
-): Promise<void> {
-  const { botEmail } = settings
-  if (
-    botEmail === undefined ||
-    event.attendees.some(({ email }) => email.toLowerCase() === botEmail.toLowerCase())
+  return (
+    (await findOwner(db, calendar, eventId)) ??
+    findCapturer(db, name === undefined ? { domain: calendar.split('@')[1] ?? '' } : { name })
   )
-    return
-  try {
-    const participants = event.attendees.map(({ email }) => ({ email }))
-    await google.calendar.as(calendar).patchEvent(eventId, { participants }, signal)
-  } catch (error) {
-    if (!(error instanceof GoogleFault) || error.retryable) throw error
-    const { code, reason } = error
-    log.warn({ calendar, code, reason }, 'the bot could not be invited to an event: it will have to knock')
-  }
 }

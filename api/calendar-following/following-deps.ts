@@ -8,6 +8,17 @@ import type { Log } from '../../log.ts'
 import type { MeetingProvider } from '../providers/meeting-provider.ts'
 import type { Bots } from './compare-event.ts'
 
+/** As the log of a meeting and the audit log name changes that people made in the calendar. */
+export const ACTOR = 'google'
+
+/** Somebody else tells Google of the meeting right now, or is about to: it is looked at again. */
+export class BusyMeeting extends Error {
+  readonly code = 'busy_meeting'
+}
+
+/** How long somebody who tells Google of a meeting is waited for. */
+export const WAIT_FOR_LOCK_MS = 5000
+
 /** What following calendars needs. */
 export interface FollowingDeps {
   db: Database

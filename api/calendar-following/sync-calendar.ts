@@ -1,3 +1,4 @@
+import { findCancelled } from '../../db/find-followed.ts'
 import {
   distrustChannels,
   type FollowedCalendar,
@@ -5,24 +6,14 @@ import {
   keepSoon,
   noteSynced,
   noteSyncFailed,
+  readWholeSoon,
 } from '../../db/followed-calendars.ts'
 import type { Jobs } from '../../db/jobs.ts'
-import {
-  findMeetingByEvent,
-  findOccurrence,
-  findSeriesAt,
-  findSeriesByEvent,
-  listActiveSeries,
-  listCaptured,
-  listUpcomingSingles,
-} from '../../db/meeting-following.ts'
 import type { CalendarChangeList } from '../../google/calendar-changes.ts'
-import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { GoogleFault, isFault } from '../../google/fault.ts'
-import { captureEvent, isCaptured } from './capture.ts'
-import { BusyMeeting, followFarInstance, followMeeting } from './follow-meeting.ts'
-import { followSeries, followSplit } from './follow-series.ts'
-import type { FollowingDeps } from './following-deps.ts'
+import { followEvent, splitsFirst } from './follow-event.ts'
+import { type Following, followMissing } from './follow-missing.ts'
+import { BusyMeeting, type FollowingDeps } from './following-deps.ts'
 
 /** Everything is read anew this often, whatever is told: nothing stays unnoticed longer. */
 const WHOLE_EVERY_MS = 86_400_000
@@ -30,6 +21,11 @@ const WHOLE_EVERY_MS = 86_400_000
 const LOOK_BACK_MS = 86_400_000
 /** An event that cannot be followed holds up the others for this many readings. */
 const MOST_FAILURES = 5
+/** So many events of which Google says that it is away: so it is. */
+const AWAY_AFTER = 3
+/** After that many readings that ended so, it is rather these events that Google has no answer to. */
+const MOST_AWAY = 3
+const AWAY_AFTER_THEN = 20
 const FIRST_RETRY_MS = 2000
 const LONGEST_RETRY_MS = 600_000
 /** A push that has not come after this long, or after a quarter of the time between two polls, does not come. */
@@ -71,30 +67,45 @@ async function readAndFollow(
   const began = clock.now()
   const { list, whole } = await readChanges(deps, row, signal)
   const failures: unknown[] = []
-  const following = async (eventId: string, work: () => Promise<void>) => {
+  let unavailable = 0
+  const following: Following = async (eventId, work) => {
     signal.throwIfAborted()
     try {
       await work()
     } catch (error) {
       signal.throwIfAborted()
-      // Google is away: the other events would fare no better.
-      if (error instanceof GoogleFault && error.code === 'unavailable') throw error
+      if (isFault(error, 'unavailable')) unavailable += 1
+      // The other events would fare no better.
+      if (unavailable >= (row.failures < MOST_AWAY ? AWAY_AFTER : AWAY_AFTER_THEN)) throw error
       log.warn({ calendar, eventId, error }, 'a change in the calendar could not be followed')
       failures.push(error)
     }
   }
-  for (const event of splitsFirst(list.events))
-    await following(event.eventId, () => followEvent(deps, calendar, event, signal))
+  const followAll = async () => {
+    for (const event of splitsFirst(list.events))
+      await following(event.eventId, () => followEvent(deps, calendar, event, signal))
+  }
+  await followAll()
   if (whole) await followMissing(deps, calendar, list.events, following, signal)
+  // Also by a reading that failed or died after that.
+  const cancelled = await findCancelled(db, calendar, row.syncedAt ?? new Date(began))
+  // What was left out because another meeting was known to be the same call may have lost that one, in any calendar.
+  if (cancelled) await followAll()
+  if (cancelled?.wasCaptured) {
+    const others = settings.captureCalendars.filter(other => other !== calendar)
+    await readWholeSoon(db, others, new Date(clock.now()))
+  }
   const [failure] = failures
   if (failure !== undefined && row.failures < MOST_FAILURES) throw failure
   if (failure !== undefined)
     log.error({ calendar, failures: failures.length }, 'CHANGES IN A CALENDAR WERE NOT FOLLOWED')
   const now = clock.now()
-  const next = new Date(now + settings.pollMs)
   await noteSynced(db, calendar, {
-    ...{ from: row.syncToken, token: list.syncToken, whole, next },
+    ...{ from: row.syncToken, token: list.syncToken },
+    whole: whole ? { before: row.wholeAt } : undefined,
+    isLeft: failure !== undefined,
     now: new Date(began),
+    next: new Date(now + settings.pollMs),
   })
   await lookAfter(deps, row, list, { because, whole, now })
 }
@@ -120,102 +131,6 @@ async function readChanges(
   }
   const from = new Date(now - LOOK_BACK_MS)
   return { list: await google.changes.readChanges(of, { from }, signal), whole: true }
-}
-
-async function followEvent(
-  deps: FollowingDeps,
-  calendar: string,
-  event: CalendarEvent,
-  signal: AbortSignal,
-): Promise<void> {
-  const { db } = deps
-  const { seriesId, originalStart, eventId } = event
-  const series = await findSeriesByEvent(db, calendar, seriesId ?? eventId)
-  if (series && seriesId === null) return followSeries(deps, calendar, event, series, signal)
-  const meeting =
-    series && originalStart
-      ? await findOccurrence(db, series.id, originalStart)
-      : await findMeetingByEvent(db, calendar, eventId)
-  if (meeting) return followMeeting(deps, calendar, event, meeting, signal)
-  if (series) return followFarInstance(deps, calendar, event, series, signal)
-  const from = await splitFrom(deps, calendar, event)
-  if (from) return followSplit(deps, calendar, event, from, signal)
-  if (isCaptured(deps, calendar)) await captureEvent(deps, calendar, event, signal)
-}
-
-/** The series that a recurring event was split off, in the calendar: it keeps what marks the event as ours. */
-async function splitFrom({ db }: FollowingDeps, calendar: string, event: CalendarEvent) {
-  const { recurrence, status, meetingId } = event
-  if (recurrence.length === 0 || status === 'cancelled' || meetingId === null) return undefined
-  return findSeriesAt(db, calendar, meetingId)
-}
-
-// What a series lost to another one has to be taken over before it counts as gone.
-function splitsFirst(events: readonly CalendarEvent[]): CalendarEvent[] {
-  const rank = ({ recurrence, eventId, status }: CalendarEvent) => {
-    if (recurrence.length === 0) return status === 'cancelled' ? 3 : 2
-    return /_R\d/.test(eventId) ? 0 : 1
-  }
-  return events.toSorted((a, b) => rank(a) - rank(b))
-}
-
-/** In a reading of everything, what was deleted long ago is not there: each of these is asked for. */
-async function followMissing(
-  deps: FollowingDeps,
-  calendar: string,
-  events: readonly CalendarEvent[],
-  following: (eventId: string, work: () => Promise<void>) => Promise<void>,
-  signal: AbortSignal,
-): Promise<void> {
-  const { db, clock, google } = deps
-  const now = new Date(clock.now())
-  const there = new Set(events.map(({ eventId }) => eventId))
-  const missing = async (eventId: string, follow: (event: CalendarEvent) => Promise<void>) => {
-    if (there.has(eventId)) return
-    await following(eventId, async () => {
-      const event = await google.events.readEvent({ subject: calendar }, eventId, signal).catch(error => {
-        if (isFault(error, 'not_found') || isFault(error, 'gone')) return bare(eventId)
-        throw error
-      })
-      await follow(event)
-    })
-  }
-  for (const { eventId } of await listUpcomingSingles(db, calendar, now))
-    await missing(eventId, event => followEvent(deps, calendar, event, signal))
-  for (const series of await listActiveSeries(db, calendar))
-    await missing(series.eventId, event => followSeries(deps, calendar, event, series, signal))
-  const captured = await listCaptured(db, calendar, now)
-  for (const eventId of new Set(captured.flatMap(meeting => meeting.calendarSeries ?? [])))
-    await missing(eventId, event => captureEvent(deps, calendar, { ...event, recurrence: ['RRULE'] }, signal))
-}
-
-/** An event of which nothing is left. */
-function bare(eventId: string): CalendarEvent {
-  return {
-    eventId,
-    status: 'cancelled',
-    seriesId: null,
-    originalStart: null,
-    recurrence: [],
-    start: null,
-    end: null,
-    days: null,
-    timeZone: null,
-    topic: '',
-    description: '',
-    location: null,
-    organizerEmail: null,
-    isOrganizer: false,
-    attendees: [],
-    attendeesComplete: false,
-    conference: { status: 'absent' },
-    meetingId: null,
-    etag: '',
-    updatedAt: null,
-    sequence: 0,
-    iCalUid: null,
-    htmlLink: null,
-  }
 }
 
 /** What a reading says of the channel and the subscription beside it. */

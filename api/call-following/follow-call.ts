@@ -1,6 +1,6 @@
 import {
   findMeetingOfCall,
-  isAttended,
+  isRoomAttended,
   noteCallBegun,
   noteCallEnded,
   noteToldStay,
@@ -135,7 +135,10 @@ async function botNames(
   return name => known.has(plain(name))
 }
 
-/** Has a bot come at once that is not in the call, whatever its job waits for. */
+/**
+ * Has a bot come at once that is not in the call, whatever its job waits for. Where one is in the room for another
+ * meeting, such as the one before of a series, it stays, and the job goes by its time.
+ */
 async function wakeBot(
   { jobs }: FollowingDeps,
   tx: Transaction,
@@ -144,6 +147,6 @@ async function wakeBot(
 ): Promise<void> {
   const status = await recordingStatusOf(tx, meeting.id)
   if (isFinal(status) || status === 'finishing' || meeting.status === 'ended') return
-  if (await isAttended(tx, meeting.id)) return
+  if (await isRoomAttended(tx, meeting)) return
   await jobs.send(tx, 'record-meeting', { meetingId: meeting.id }, { key: meeting.id, startAfter: now })
 }

@@ -4,37 +4,29 @@ import { writeRule } from '../../calendar/recurrence-rule.ts'
 import { addDays, daysBetween, instantAt, wallTimeAt } from '../../calendar/wall-time.ts'
 import type { Transaction } from '../../db/connect.ts'
 import type { OpenJobs } from '../../db/jobs.ts'
-import {
-  cancelMeeting,
-  changeMeeting,
-  type Invited,
-  listInvited,
-  type MeetingChange,
-  type MeetingRow,
-} from '../../db/meetings.ts'
+import type { Invited, MeetingChange, MeetingRow } from '../../db/meetings.ts'
 import type { SeriesTemplate } from '../../db/schema.ts'
 import {
   changeSeries,
   detach,
   hasBegun,
-  insertOccurrences,
   insertSeries,
   lockUpcoming,
-  placeInSeries,
-  placesTaken,
   type SeriesRow,
-  toldBySeries,
 } from '../../db/series.ts'
 import { Problem } from '../problem.ts'
 import type { MeetingProvider } from '../providers/meeting-provider.ts'
+import type { BotDeps } from '../send-bot.ts'
 import type { Touched } from '../tell-provider.ts'
 import { newSeriesRow, readRecurrence, recurrenceProblem } from './create-series.ts'
 import { horizonAt, occurrencesUntil, recurrenceOf } from './occurrences.ts'
+import { cancelOne, placeAll } from './place-meetings.ts'
 
 export interface SeriesWork {
   tx: Transaction
-  jobs: Pick<OpenJobs, 'withdraw'>
+  jobs: Pick<OpenJobs, 'withdraw' | 'sendMany'>
   provider: MeetingProvider
+  settings: BotDeps['settings']
   actor: string
   /** Milliseconds since 1970. */
   now: number
@@ -231,71 +223,6 @@ function movedLike(base: Recurrence, from: Date, to: Date, zone: string): Date {
 function lengthOf(series: SeriesRow, meeting: MeetingRow, { start, end }: SeriesWish): number {
   if (!start && !end) return series.lengthMs
   return (end ?? meeting.endsAt).getTime() - (start ?? meeting.startsAt).getTime()
-}
-
-/** Gives each meeting its place in the series, cancels those that have none, and makes those that are missing. */
-export async function placeAll(
-  work: SeriesWork,
-  target: SeriesRow,
-  recurrence: Recurrence,
-  plan: {
-    upcoming: MeetingRow[]
-    startOf: (old: Date) => Date | undefined
-    fields: SeriesWish['fields']
-    people: PeopleChange | undefined
-  },
-): Promise<string[]> {
-  const { tx, actor } = work
-  const now = new Date(work.now)
-  const { occurrences } = occurrencesUntil(recurrence, target.eventId, now, horizonAt(work.now))
-  const free = new Map(occurrences.map(one => [one.originalStart.getTime(), one]))
-  // One that was moved ahead of its time and is over has had its place.
-  for (const start of await placesTaken(tx, target.id)) free.delete(start.getTime())
-  const different: string[] = []
-  for (const row of plan.upcoming) {
-    const start = row.originalStart && plan.startOf(row.originalStart)
-    const place = start && free.get(start.getTime())
-    if (!place) {
-      await cancelOne(work, row)
-      continue
-    }
-    free.delete(place.originalStart.getTime())
-    const change = changeOf(row, place.originalStart, target, plan.fields)
-    if (plan.people && row.ownFields.includes('participants'))
-      change.participants = plan.people(await listInvited(tx, row.id))
-    if (Object.keys(change).length > 0) await changeMeeting(tx, row, change, { actor, now })
-    const told = row.ownFields.length === 0
-    await placeInSeries(tx, row.id, { ...place, seriesId: target.id }, { told })
-    if (!told) different.push(row.id)
-  }
-  await insertOccurrences(tx, target, [...free.values()], actor)
-  return different
-}
-
-/** What is new for one meeting: not what it had of its own. */
-function changeOf(
-  row: MeetingRow,
-  start: Date,
-  target: SeriesRow,
-  fields: SeriesWish['fields'],
-): MeetingChange {
-  const end = new Date(start.getTime() + target.lengthMs)
-  const times = {
-    ...(start.getTime() !== row.startsAt.getTime() && { startsAt: start }),
-    ...(end.getTime() !== row.endsAt.getTime() && { endsAt: end }),
-    ...(target.timeZone !== row.timeZone && { timeZone: target.timeZone }),
-  }
-  const moved = row.ownFields.some(name => name === 'startsAt' || name === 'endsAt')
-  const wanted = { ...(moved ? {} : times), ...fields }
-  return Object.fromEntries(Object.entries(wanted).filter(([name]) => !row.ownFields.includes(name)))
-}
-
-/** Cancels one of them; the calendar learns it by the series. */
-export async function cancelOne({ tx, jobs, actor, now }: SeriesWork, row: MeetingRow): Promise<void> {
-  const { recordingCancelled } = await cancelMeeting(tx, row, { actor, now: new Date(now) })
-  if (recordingCancelled) await jobs.withdraw(tx, 'record-meeting', row.id)
-  await jobs.withdraw(tx, 'provision-meeting', row.id)
-  await toldBySeries(tx, row.id)
 }
 
 function templateChange(fields: SeriesWish['fields']): Partial<SeriesTemplate> {
