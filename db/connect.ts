@@ -8,6 +8,7 @@ import { drizzle, type PostgresJsDatabase, type PostgresJsQueryResultHKT } from 
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
 import postgres from 'postgres'
 import * as schema from './schema.ts'
+import { type AskedClient, TransactionOver, type Work, whileOpen } from './while-open.ts'
 
 /** The database, ready for queries. */
 export type Database = PostgresJsDatabase<typeof schema> & { $client: postgres.Sql }
@@ -52,51 +53,61 @@ export function openDatabase(
   return { db, url, close, [Symbol.asyncDispose]: close }
 }
 
+// A list of values has a statement for each of its lengths: those are not asked over and over, and would never be let go.
+const MOST_PREPARED_PARAMETERS = 64
+
 // Drizzle has PostgreSQL read and plan each statement anew, and with parameters that is one more trip there and back.
 function preparing<Client extends postgres.ISql>(client: Client): Client {
   const replaced: Record<PropertyKey, unknown> = {
     unsafe: (text: string, parameters?: never[], options?: postgres.UnsafeQueryOptions) =>
-      client.unsafe(text, parameters, { ...options, prepare: true }),
+      client.unsafe(text, parameters, {
+        ...options,
+        prepare: (parameters?.length ?? 0) <= MOST_PREPARED_PARAMETERS,
+      }),
   }
   for (const name of ['begin', 'savepoint'] as const) {
     const start = (client as unknown as Record<typeof name, Start | undefined>)[name]
-    if (start) replaced[name] = (work: Work) => start(inner => work(preparing(inner)))
+    if (start)
+      replaced[name] = (work: (inner: postgres.TransactionSql) => unknown) =>
+        start(inner => work(preparing(inner)))
   }
   return new Proxy(client, {
     get: (target, name, receiver) => replaced[name] ?? Reflect.get(target, name, receiver),
   })
 }
-type Work = (client: postgres.TransactionSql) => unknown
-type Start = (work: Work) => Promise<unknown>
+type Start = (work: (client: postgres.TransactionSql) => unknown) => Promise<unknown>
 
 /**
  * Runs `work` in a transaction behind a first statement, which is sent together with the first one of `work`: where it fails,
- * everything after it fails too, and nothing stays.
+ * everything after it fails too, and nothing stays. Whoever keeps the transaction beyond its end can do nothing with it.
+ * @throws {TransactionOver} also where `work` ends before a part of it has: nothing stays then
  */
 export function transactionBehind<T>(
   db: Database,
   first: { text: string; parameters: string[] },
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
-  const pool = db.$client
-  return pool.begin(async client => {
+  let close = () => {}
+  const ran = db.$client.begin(async client => {
     // Sent before anything of `work` can be: postgres.js sends in the order in which it was told.
     const done = client.unsafe(first.text, first.parameters).execute()
+    const open = whileOpen(client as unknown as AskedClient)
+    close = open.close
     // Both end before the transaction does: what is sent after it would be part of somebody else's.
-    const [result, begun] = await Promise.allSettled([work(transactionOn(client)), done])
+    const [result, begun] = await Promise.allSettled([work(transactionOn(open.client)), done])
+    const left = await open.finish({ failed: result.status === 'rejected' })
     if (begun.status === 'rejected') throw begun.reason
     if (result.status === 'rejected') throw result.reason
+    if (left) throw new TransactionOver()
     return result.value
   }) as Promise<T>
+  // It also ends, before `work` does, where its connection breaks.
+  return ran.finally(() => close())
 }
 
 // What drizzle makes of a pool it makes of the client of a transaction too; its transactions are savepoints then.
-function transactionOn(client: postgres.TransactionSql): Transaction {
-  const asPool = {
-    options: { parsers: {}, serializers: {} },
-    unsafe: client.unsafe,
-    begin: (work: Work) => client.savepoint(work),
-  }
+function transactionOn({ unsafe, savepoint }: AskedClient): Transaction {
+  const asPool = { options: { parsers: {}, serializers: {} }, unsafe, begin: (work: Work) => savepoint(work) }
   return drizzle(asPool as unknown as postgres.Sql) as unknown as Transaction
 }
 

@@ -93,7 +93,9 @@ export function answerOnce(deps: AnswerOnceDeps): RequestHandler {
     const mine = { ...caller, repeatable: outcome.request }
     const hold = (as: Caller) => {
       response.locals.caller = as
-      return holdAnswer(response, next, deps.limitMs)
+      // A transaction must not end while somebody works in it. Its statements have limits of their own, and where it takes
+      // longer than the lease, its answer is not kept and it is undone.
+      return holdAnswer(response, next, whole ? undefined : deps.limitMs)
     }
     let held: HeldAnswer | undefined
     try {

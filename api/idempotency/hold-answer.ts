@@ -17,13 +17,13 @@ const REPEATED = ['content-type', 'location', 'etag']
 
 /**
  * Lets a request be answered and holds the answer back. What Express sends goes through `end` in one piece.
- * @param limitMs how long the answer may take
+ * @param limitMs how long the answer may take; undefined: as long as it takes
  * @throws {TimedOut}
  */
 export async function holdAnswer(
   response: Response,
   next: NextFunction,
-  limitMs: number,
+  limitMs: number | undefined,
 ): Promise<HeldAnswer> {
   const { promise, resolve } = Promise.withResolvers<HeldAnswer>()
   const end = response.end
@@ -54,7 +54,7 @@ export async function holdAnswer(
   }) as Response['end']
   next()
   try {
-    return await withTimeout(promise, limitMs, 'answering a request')
+    return await (limitMs === undefined ? promise : withTimeout(promise, limitMs, 'answering a request'))
   } catch (error) {
     letGo()
     throw error
