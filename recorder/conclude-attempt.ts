@@ -85,6 +85,8 @@ const SEEN_TO_THE_END: ReadonlySet<Ending> = new Set([
   'longest_call_reached',
 ])
 
+const CLOCKS_DIFFER_MS = 5000
+
 async function laneStep(
   tx: Transaction,
   config: Config,
@@ -95,6 +97,11 @@ async function laneStep(
   const last = lane.at(-1)?.ending
   // Moved away while the bot was there: its lane goes on at the new time.
   if (last === 'left_by_request' && meeting.status !== 'cancelled' && isTooEarly(meeting, config, now))
+    return { kind: 'again', delaySeconds: 0 }
+  // Judged by the start that was known when the bot came: the meeting was put off by a little.
+  const nobodyCameSeconds = meeting.patience.nobodyCameSeconds ?? config.patience.nobodyCameSeconds
+  const isEarly = now < meeting.startsAt.getTime() + nobodyCameSeconds * 1000 - CLOCKS_DIFFER_MS
+  if (last === 'nobody_came' && meeting.status !== 'cancelled' && isEarly)
     return { kind: 'again', delaySeconds: 0 }
   return nextStep({
     endings: lane.map(attempt => attempt.ending ?? 'recorder_died'),

@@ -11,7 +11,7 @@ import type { FollowingDeps } from './following-deps.ts'
 /**
  * Follows an event that a calendar shows, as what it is for us: of a meeting, of a series, one of its instances, split off
  * a series, or none of ours. Repeating it changes nothing.
- * @throws {BusyMeeting}; {GoogleFault}
+ * @throws {BusyMeeting}; {LostEvent}; {GoogleFault}
  */
 export async function followEvent(
   deps: FollowingDeps,

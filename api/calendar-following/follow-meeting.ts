@@ -17,7 +17,7 @@ const SERIES_TOLD_WITHIN_MS = 600_000
  * Follows what happened to a meeting's event, a single one or an instance of a series. What the event says is read anew
  * while nobody else can tell Google of this meeting, so that an old reading never undoes a newer change. Repeating it
  * changes nothing.
- * @throws {BusyMeeting}; {GoogleFault}
+ * @throws {BusyMeeting}; {LostEvent}; {GoogleFault}
  */
 export async function followMeeting(
   deps: FollowingDeps,
@@ -29,7 +29,7 @@ export async function followMeeting(
   if (!(await seemsChanged(deps, asHeld(event, meeting), meeting))) return
   const done = await deps.locks.alone(meeting.id, WAIT_FOR_LOCK_MS, async () => {
     const fresh = await readNow(deps, calendar, event, signal)
-    if (fresh) await deps.db.transaction(tx => applyEvent(deps, tx, meeting, asHeld(fresh, meeting)))
+    await deps.db.transaction(tx => applyEvent(deps, tx, meeting, asHeld(fresh, meeting)))
   })
   if (done === 'busy') throw new BusyMeeting(`Somebody else works on the meeting ${meeting.id}`)
 }

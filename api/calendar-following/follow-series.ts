@@ -21,7 +21,7 @@ const BEGINNING = new Date(0)
  * Follows what happened to the recurring event of a series: other times, another rule, another link, other people or
  * words, its end, or that it was put back. What has begun stays as it was; meetings to come keep their ids where they
  * keep their day. Repeating it changes nothing.
- * @throws {BusyMeeting}; {GoogleFault}
+ * @throws {BusyMeeting}; {LostEvent}; {GoogleFault}
  */
 export async function followSeries(
   deps: FollowingDeps,
@@ -38,7 +38,6 @@ export async function followSeries(
   }
   const done = await deps.locks.alone(known.id, WAIT_FOR_LOCK_MS, async () => {
     const fresh = await readNow(deps, calendar, event, signal)
-    if (!fresh) return undefined
     const instances = await readInstances(deps, calendar, fresh, signal)
     await deps.db.transaction(async tx => {
       const row = await lockSeries(tx, known.id)
@@ -47,7 +46,6 @@ export async function followSeries(
     return { fresh, instances }
   })
   if (done === 'busy') throw new BusyMeeting(`Somebody else works on the series ${known.id}`)
-  if (!done) return
   const { fresh, instances } = done
   if (compareSeries(deps, known, fresh) !== 'unreadable')
     return followExceptions(deps, calendar, known.id, instances, signal)

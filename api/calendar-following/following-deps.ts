@@ -16,6 +16,11 @@ export class BusyMeeting extends Error {
   readonly code = 'busy_meeting'
 }
 
+/** Google does not find an event that it has just shown: it is looked at again. */
+export class LostEvent extends Error {
+  readonly code = 'lost_event'
+}
+
 /** How long somebody who tells Google of a meeting is waited for. */
 export const WAIT_FOR_LOCK_MS = 5000
 

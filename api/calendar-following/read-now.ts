@@ -1,7 +1,7 @@
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { GoogleFault, isFault } from '../../google/fault.ts'
 import { backoffMs } from '../../google/retry.ts'
-import type { FollowingDeps } from './following-deps.ts'
+import { type FollowingDeps, LostEvent } from './following-deps.ts'
 
 /** Calendar may need a moment to find what was just written (google-apis.md §1.10). */
 const NOT_FOUND_TRIES = 3
@@ -14,36 +14,46 @@ type ReadingDeps = Pick<FollowingDeps, 'google' | 'settings' | 'clock' | 'log'>
  * What an event says now. Cancelled is what Google calls so (its status, or 410), in this calendar and in the bot's: an
  * event that was moved into another calendar is still there as the one to which the bot is invited, under the same id.
  * @param event as a list showed it; where that says cancelled, an event that is not found is
- * @returns undefined for an event that Google does not find although nobody has cancelled it: nothing follows from that
- * @throws {GoogleFault}
+ * @throws {LostEvent} for one that Google does not find although nobody has cancelled it; {GoogleFault}
  */
 export async function readNow(
   deps: ReadingDeps,
   calendar: string,
   event: CalendarEvent,
   signal: AbortSignal,
-): Promise<CalendarEvent | undefined> {
+): Promise<CalendarEvent> {
   const fresh = await readPatiently(deps, calendar, event, signal)
-  if (fresh?.status !== 'cancelled') return fresh
+  if (fresh.status !== 'cancelled') return fresh
   return (await readAsBot(deps, calendar, event.eventId, signal)) ?? fresh
 }
 
-/** The same for an event that no list has shown. */
-export function readById(
+/**
+ * The same for an event that no list has shown.
+ * @returns undefined where Google does not find it: nothing follows from that
+ * @throws {GoogleFault}
+ */
+export async function readById(
   deps: ReadingDeps,
   calendar: string,
   eventId: string,
   signal: AbortSignal,
 ): Promise<CalendarEvent | undefined> {
-  return readNow(deps, calendar, unseen(eventId), signal)
+  try {
+    return await readNow(deps, calendar, unseen(eventId), signal)
+  } catch (error) {
+    if (!(error instanceof LostEvent)) throw error
+    // Nobody loses a recording by a bot that comes for nothing.
+    deps.log.error({ calendar, eventId }, 'Google does not find the event of a meeting, which is kept')
+    return undefined
+  }
 }
 
 async function readPatiently(
-  { google, clock, log }: ReadingDeps,
+  { google, clock }: ReadingDeps,
   calendar: string,
   event: CalendarEvent,
   signal: AbortSignal,
-): Promise<CalendarEvent | undefined> {
+): Promise<CalendarEvent> {
   const { eventId } = event
   for (let tries = 1; ; tries++) {
     try {
@@ -52,11 +62,7 @@ async function readPatiently(
       if (isFault(error, 'gone')) return { ...event, status: 'cancelled' }
       if (!isFault(error, 'not_found')) throw error
       if (event.status === 'cancelled') return event
-      if (tries >= NOT_FOUND_TRIES) {
-        // Nobody loses a recording by a bot that comes for nothing.
-        log.error({ calendar, eventId }, 'Google does not find an event that nobody cancelled: its meeting is kept')
-        return undefined
-      }
+      if (tries >= NOT_FOUND_TRIES) throw new LostEvent(`Google does not find the event ${eventId}`)
       await clock.sleep(backoffMs(tries - 1), signal)
     }
   }

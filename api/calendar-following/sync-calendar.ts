@@ -13,7 +13,7 @@ import type { CalendarChangeList } from '../../google/calendar-changes.ts'
 import { GoogleFault, isFault } from '../../google/fault.ts'
 import { followEvent, splitsFirst } from './follow-event.ts'
 import { type Following, followMissing } from './follow-missing.ts'
-import { BusyMeeting, type FollowingDeps } from './following-deps.ts'
+import { BusyMeeting, type FollowingDeps, LostEvent } from './following-deps.ts'
 
 /** Everything is read anew this often, whatever is told: nothing stays unnoticed longer. */
 const WHOLE_EVERY_MS = 86_400_000
@@ -46,7 +46,10 @@ export async function syncCalendar(
     await readAndFollow(deps, row, because, signal)
   } catch (error) {
     signal.throwIfAborted()
-    const isPassing = error instanceof BusyMeeting || (error instanceof GoogleFault && error.retryable)
+    const isPassing =
+      error instanceof BusyMeeting ||
+      error instanceof LostEvent ||
+      (error instanceof GoogleFault && error.retryable)
     const waitMs = retryMs(deps, row, error, isPassing)
     const details = { calendar, error, failures: row.failures + 1, waitMs }
     if (isPassing) deps.log.warn(details, 'a calendar could not be followed; it is tried again')
