@@ -22,6 +22,8 @@ export interface EventBlock {
 
 const LARGEST_ICS_BYTES = 1024 * 1024
 const MOST_ICS_EVENTS = 500
+// Descriptions are far shorter; exceptions of a long series are not.
+const LONGEST_LINE = 64 * 1024
 const RECURRENCE_LINE = /^(RRULE|RDATE|EXDATE|EXRULE)[;:]/i
 
 /**
@@ -55,6 +57,8 @@ function collect(lines: readonly string[]): EventBlock[] {
       if (component === 'VEVENT') block ??= { method, recurrence: [], lines: [] }
     }
     if (open.length === 1) method = /^METHOD:\s*([A-Z]+)\s*$/i.exec(line)?.[1]?.toUpperCase() ?? method
+    if (line.length > LONGEST_LINE && !/^EXDATE[;:]/i.test(line))
+      throw new IcsRefused('too_large', `The file has a line of more than ${LONGEST_LINE} characters.`)
     const own = block && open.at(-1) === 'VEVENT'
     if (own && RECURRENCE_LINE.test(line)) block?.recurrence.push(line)
     else block?.lines.push(line)

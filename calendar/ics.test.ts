@@ -302,6 +302,7 @@ describe('refused with a reason is', () => {
     ['an end of nothing', 'BEGIN:VCALENDAR\r\nEND:VEVENT\r\nEND:VCALENDAR', 'not_ics'],
     ['a file without events', 'BEGIN:VCALENDAR\r\nEND:VCALENDAR', 'no_events'],
     ['a huge file', 'x'.repeat(1024 * 1024 + 1), 'too_large'],
+    ['a file with a huge line', file([...TIMES, `DESCRIPTION:${'x'.repeat(65_536)}`]), 'too_large'],
     [
       'a file of very many events',
       `BEGIN:VCALENDAR\r\n${'BEGIN:VEVENT\r\nEND:VEVENT\r\n'.repeat(501)}END:VCALENDAR`,

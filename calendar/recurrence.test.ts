@@ -12,7 +12,7 @@ import {
   writeRecurrence,
 } from './recurrence.ts'
 import { RecurrenceRefused, writeRule } from './recurrence-rule.ts'
-import { instantAt, readWallTime, wallTimeAt, writeWallTime } from './wall-time.ts'
+import { instantAt, readWallTime, wallTimeAt, writeUtc, writeWallTime } from './wall-time.ts'
 
 const BOGOTA = 'America/Bogota'
 const MADRID = 'Europe/Madrid'
@@ -261,6 +261,67 @@ describe('refused is', () => {
     expect(reasonOf(() => parseRecurrence(['FREQ=DAILY'], { start, timeZone: '+05:00' }))).toBe(
       'unknown_time_zone',
     )
+  })
+})
+
+describe('exceptions are counted before any is looked at', () => {
+  const ofMinutes = (count: number) =>
+    Array.from({ length: count }, (_, minute) =>
+      writeUtc(new Date(Date.UTC(2026, 10, 24) + minute * 60_000)),
+    ).join(',')
+
+  it.each([
+    ['strays', `EXDATE:${ofMinutes(1001)}`],
+    ['repeats', `EXDATE:${'20261124T150000Z,'.repeat(1000)}20261124T150000Z`],
+    ['lines', 'EXDATE:20261124T150000Z\n'.repeat(1001)],
+    ['what is no time', `EXDATE:${'x,'.repeat(1000)}x`],
+  ])('also %s', (_, exceptions) => {
+    const lines = ['FREQ=DAILY', exceptions]
+    const start = at('20261123T100000')
+    for (const strayExceptions of ['refuse', 'drop'] as const)
+      expect(reasonOf(() => parseRecurrence(lines, { start, timeZone: BOGOTA }, { strayExceptions }))).toBe(
+        'too_many',
+      )
+  })
+
+  it('a thousand are fine, and each is given once', () => {
+    const repeated = ['20261124T150000Z', '20261125T150000Z'].flatMap(text => Array(500).fill(text))
+    expect(series(['FREQ=DAILY', `EXDATE:${repeated.join(',')}`], '20261123T100000').exceptions).toEqual([
+      at('20261124T100000'),
+      at('20261125T100000'),
+    ])
+  })
+
+  it.each(['FREQ=DAILY;COUNT=1000', 'FREQ=DAILY;UNTIL=20290818T150000Z', 'FREQ=DAILY'])(
+    'all but the last of %s may be taken out, without taking long',
+    rule => {
+      const days = Array.from({ length: 999 }, (_, day) =>
+        writeUtc(new Date(Date.UTC(2026, 10, 23, 15) + day * 86_400_000)),
+      )
+      const began = performance.now()
+      const recurrence = series([rule, `EXDATE:${days.join(',')}`], '20261123T100000')
+      expect(recurrence.exceptions).toHaveLength(999)
+      expect(nextOccurrence(recurrence, recurrence.start)).toEqual(new Date('2029-08-18T15:00:00Z'))
+      expect(performance.now() - began).toBeLessThan(5000)
+    },
+  )
+
+  it('outside of the series they are strays, whatever they are written as', () => {
+    const start = at('20261123T100000')
+    const exceptions = 'EXDATE:20261122T150000Z,20261202T150000Z\nEXDATE;VALUE=DATE:20261122,20261203,20261125'
+    for (const rule of ['FREQ=DAILY;UNTIL=20261201T150000Z', 'FREQ=DAILY;COUNT=9']) {
+      const lines = [rule, exceptions]
+      expect(
+        parseRecurrence(lines, { start, timeZone: BOGOTA }, { strayExceptions: 'drop' }).exceptions,
+      ).toEqual([at('20261125T100000')])
+      expect(reasonOf(() => series(lines, '20261123T100000'))).toBe('exception_not_in_rule')
+    }
+  })
+
+  it('of a rule whose end lies beyond every calendar too', () => {
+    const rule = 'FREQ=YEARLY;INTERVAL=999;COUNT=1000'
+    const recurrence = series([rule, 'EXDATE:20261123T150000Z'], '20261123T100000')
+    expect(recurrence.exceptions).toEqual([at('20261123T100000')])
   })
 })
 

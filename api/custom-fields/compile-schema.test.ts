@@ -1,7 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { compileSchema } from './compile-schema.ts'
 import type { JsonObject } from './judge-schema.ts'
-import { TookTooLong, withinTime } from './time-limit.ts'
 
 const SCHEMA = {
   $schema: 'https://json-schema.org/draft/2020-12/schema',
@@ -128,17 +127,4 @@ describe('a schema is refused', () => {
     schemaFaults(withProperty({ $ref: '#/$defs/none' }))
     expect(schemaFaults(withProperty({ type: 'string' }))).toEqual([])
   })
-})
-
-it('work is cut off after its time, and throws what it throws', () => {
-  expect(withinTime(50, () => 7)).toBe(7)
-  const forever = () => {
-    for (;;);
-  }
-  expect(() => withinTime(20, forever)).toThrow(TookTooLong)
-  expect(() =>
-    withinTime(50, () => {
-      throw new TypeError('mine')
-    }),
-  ).toThrow(TypeError)
 })

@@ -4,6 +4,7 @@ import { writeRecurrence } from '../../calendar/recurrence.ts'
 import { asCaller, type Caller } from '../caller.ts'
 import type { MeetingDeps } from '../meetings.ts'
 import { Problem } from '../problem.ts'
+import { TookTooLong, withinTime } from '../time-limit.ts'
 import { importCancellation } from './import-cancellation.ts'
 import { importChange, importWish } from './import-wish.ts'
 import type { ImportResult, ImportView } from './schema.ts'
@@ -13,6 +14,8 @@ export type Imported = Partial<Pick<ImportResult, 'meetingId' | 'seriesId'>> &
   Pick<ImportResult, 'outcome'> & { meetings?: number }
 
 const MOST_MEETINGS = 2000
+// Nobody else is answered meanwhile.
+const READ_LIMIT_MS = 2000
 
 /**
  * Makes meetings of the events of an ICS file, changes those that it made before, and cancels those that the file takes
@@ -62,8 +65,15 @@ export async function importIcs(deps: MeetingDeps, caller: Caller, file: Uint8Ar
 
 function read(file: Uint8Array): IcsImport {
   try {
-    return readIcs(file)
+    return withinTime(READ_LIMIT_MS, () => readIcs(file))
   } catch (error) {
+    if (error instanceof TookTooLong)
+      throw new Problem(
+        'ics_refused',
+        'The file takes too long to read: its series have too many exceptions. Send it in parts.',
+        {},
+        { cause: error },
+      )
     if (error instanceof IcsRefused) throw new Problem('ics_refused', error.message, {}, { cause: error })
     throw error
   }

@@ -16,7 +16,11 @@ import type { Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
 import type { MeetingProvider } from '../providers/meeting-provider.ts'
 import { refusedBody } from '../read-input.ts'
+import { TookTooLong, withinTime } from '../time-limit.ts'
 import { horizonAt, occurrencesUntil } from './occurrences.ts'
+
+// Nobody else is answered meanwhile.
+const READ_LIMIT_MS = 500
 
 /** Reads the recurrence of a body. @throws {Problem} `bad_recurrence`, `unknown_time_zone` */
 export function readRecurrence(
@@ -24,7 +28,7 @@ export function readRecurrence(
   first: { start: Date; timeZone: string },
 ): Recurrence {
   try {
-    return parseRecurrence(lines, first)
+    return withinTime(READ_LIMIT_MS, () => parseRecurrence(lines, first))
   } catch (error) {
     throw recurrenceProblem(error)
   }
@@ -32,6 +36,14 @@ export function readRecurrence(
 
 /** A recurrence that cannot be, as callers are told; any other error as it is. */
 export function recurrenceProblem(error: unknown): unknown {
+  if (error instanceof TookTooLong)
+    return refusedBody([
+      {
+        path: 'recurrence',
+        code: 'bad_recurrence',
+        message: 'takes too long to work out: send fewer exceptions, or a simpler rule',
+      },
+    ])
   if (!(error instanceof RecurrenceRefused)) return error
   return refusedBody([{ path: 'recurrence', code: 'bad_recurrence', message: error.message }])
 }
