@@ -157,3 +157,44 @@ export function inDays(days: number, hours = 0): { start: string; end: string } 
   const start = Math.ceil(Date.now() / 3_600_000) * 3_600_000 + days * 86_400_000 + hours * 3_600_000
   return { start: new Date(start).toISOString(), end: new Date(start + 3_600_000).toISOString() }
 }
+
+/** Start and end of half an hour that begins in some minutes. */
+export function soon(minutes: number): { start: string; end: string } {
+  const start = Date.now() + minutes * 60_000
+  return { start: new Date(start).toISOString(), end: new Date(start + 1_800_000).toISOString() }
+}
+
+/** Waits until nothing of a calendar is being read or about to be. */
+export function nothingLeft({ db }: TestApi): Promise<void> {
+  return until('nothing is left to follow', async () => {
+    const jobs = await db.execute(
+      sql`select from pgboss.job where name = 'sync-calendar' and state in ('created', 'active')`,
+    )
+    return jobs.length === 0
+  }).then(() => {})
+}
+
+/** Somebody is in the call of a meeting that has begun. */
+export async function somebodyCame({ db }: TestApi, meetingId: string): Promise<void> {
+  await db.execute(sql`update meetings set status = 'in_progress' where id = ${meetingId}`)
+  await db.execute(sql`insert into presences (id, organization_id, meeting_id, source, person_key, joined_at)
+    select gen_random_uuid(), organization_id, id, 'told', 'alguien', now() from meetings where id = ${meetingId}`)
+}
+
+export interface MeetingAt extends Record<string, unknown> {
+  id: string
+  event_id: string
+  status: string
+  topic: string
+  join_url: string | null
+  series_id: string | null
+  starts_at: string
+  original_start: string | null
+}
+
+/** Meetings of the database, the earliest first. */
+export async function meetingsWhere({ db }: TestApi, where: ReturnType<typeof sql>): Promise<MeetingAt[]> {
+  return [
+    ...(await db.execute<MeetingAt>(sql`select * from meetings where ${where} order by starts_at, created_at`)),
+  ]
+}

@@ -254,8 +254,11 @@ describe('a captured calendar', () => {
     expect(meeting.joinUrl).toMatch(/^https:\/\/meet\.google\.com\//)
     expect(meeting.participants).toMatchObject([{ email: 'ana@clinica.example' }])
     expect((await openJobsOf(world.api.db, row.id)).map(({ name }) => name)).toEqual(['record-meeting'])
-    const event = [...world.google.state.events.values()].find(({ resource }) => resource.id === eventId)
-    expect(event?.resource.attendees?.map(({ email }) => email)).toContain('testigo@clinica.example')
+    await until('the bot is invited', () =>
+      [...world.google.state.events.values()]
+        .find(({ resource }) => resource.id === eventId)
+        ?.resource.attendees?.some(({ email }) => email === 'testigo@clinica.example'),
+    )
     const to = inDays(7)
     await changeAs(BOSS, eventId, to)
     await world.becomes(row.id, ({ start }) => at(start) === at(to.start))
