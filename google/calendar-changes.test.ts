@@ -124,6 +124,12 @@ test.each([
       at.sandbox.faults.add({ kind: 'error', method: 'events.list', status: 400, reason: 'invalid', message })
     },
   ],
+  [
+    'gone for a reason that nobody knows',
+    (at: TestGoogle) => {
+      at.sandbox.faults.add({ kind: 'error', method: 'events.list', status: 410, reason: 'deleted' })
+    },
+  ],
 ])(
   'a sync token that is %s is a fault of its own, and reading everything again works',
   async (_what, spoil) => {

@@ -270,6 +270,36 @@ test('a meeting that nobody recorded in time has failed as missed; a cancelled o
   expect(await statusOf(cancelled.recordingId)).toBe('joining')
 })
 
+test('a bot that left for another room, or judged by an old start that nobody came, is followed by the next one', async () => {
+  const moved = await meetingNow()
+  const first = await begin(moved)
+  await database.db.transaction(tx => markAdmitted(tx, first.attempt.id, new Date(), 'test'))
+  expect((await conclude(first.attempt, 'room_changed')).kind).toBe('again')
+  const second = await begin(moved)
+  await database.db
+    .update(meetings)
+    .set({ startsAt: new Date(Date.now() + 60_000) })
+    .where(eq(meetings.id, moved.meetingId))
+  expect((await conclude(second.attempt, 'nobody_came')).kind).toBe('again')
+  const third = await begin(moved)
+  await database.db
+    .update(meetings)
+    .set({ startsAt: new Date(Date.now() - 3_000_000) })
+    .where(eq(meetings.id, moved.meetingId))
+  expect(await conclude(third.attempt, 'nobody_came')).toEqual({ kind: 'settled', as: 'not_held' })
+})
+
+test('a call that was put off while its bot was let in has not begun', async () => {
+  const { meetingId, recordingId } = await meetingNow()
+  const { attempt } = await begin({ meetingId })
+  await database.db
+    .update(meetings)
+    .set({ startsAt: new Date(Date.now() + 7_200_000), endsAt: new Date(Date.now() + 10_800_000) })
+    .where(eq(meetings.id, meetingId))
+  await database.db.transaction(tx => markAdmitted(tx, attempt.id, new Date(), 'test'))
+  expect((await findRecording(database.db, { recordingId }))?.meeting.status).toBe('scheduled')
+})
+
 test('a pause between two attempts is kept by the trigger that is sent for the next one', async () => {
   const { meetingId, recordingId } = await meetingNow()
   const { attempt } = await begin({ meetingId })
