@@ -36,5 +36,5 @@ it('a limit may lie within another, and each cuts off what is its own', () => {
 it('a recurrence that takes too long is told to whoever sent it', () => {
   const problem = recurrenceProblem(new TookTooLong('It took longer than 500 ms'))
   expect(problem).toBeInstanceOf(Problem)
-  expect(problem).toMatchObject({ code: 'invalid_request', status: 422 })
+  expect(problem).toMatchObject({ code: 'bad_recurrence', status: 422 })
 })

@@ -44,8 +44,8 @@ export async function keepCustomFieldSchema(
     actor: by.actor,
     action: 'custom_fields.changed',
     subject: `organization:${organizationId}`,
-    before: { schema: fingerprint(before?.schema) },
-    after: { schema: fingerprint(after?.schema) },
+    before: { schema: fingerprint(before?.schema), version: before?.version },
+    after: { schema: fingerprint(after?.schema), version: after?.version },
   })
   return after
 }

@@ -1,8 +1,6 @@
 import { Router } from 'express'
 import type { z } from 'zod'
 import type { Clock } from '../../clock.ts'
-import { noteAudit } from '../../db/audit-notes.ts'
-import { fingerprint } from '../../db/changed-fields.ts'
 import {
   type CustomFieldSchemaRow,
   keepCustomFieldSchema,
@@ -15,7 +13,9 @@ import { readBody, refusedBody } from '../read-input.ts'
 import { sendVersioned } from '../versions/entity-tag.ts'
 import { ifMatchOf, refuseOtherVersion } from '../versions/if-match.ts'
 import { compileSchema } from './compile-schema.ts'
+import type { JsonObject } from './judge-schema.ts'
 import { customFieldsBodySchema, type customFieldsViewSchema } from './schema.ts'
+import { slowSchemas } from './slow-schemas.ts'
 
 /** `/v1/organization/custom-fields`, behind the key check and the JSON parser. */
 export function customFieldsRoutes({ db, clock }: { db: TenantDatabase; clock: Clock }): Router {
@@ -30,30 +30,36 @@ export function customFieldsRoutes({ db, clock }: { db: TenantDatabase; clock: C
     .put(async (request, response) => {
       const caller = callerOf(response)
       const { schema } = readBody(customFieldsBodySchema, request.body)
-      const compiled = schema ? compileSchema(schema) : undefined
-      if (compiled && 'faults' in compiled) throw refusedBody(compiled.faults)
-      const by = { actor: caller.actor, now: new Date(clock.now()) }
       const { organizationId, actor } = caller
+      if (schema) refuseBadSchema(organizationId, schema)
+      const by = { actor, now: new Date(clock.now()) }
       const ifMatch = ifMatchOf(response)
       const kept = await asCaller(db, caller, async tx => {
         // There may be no row of the schema to lock yet.
         await lockOrganization(tx, organizationId)
         const before = await readCustomFieldSchema(tx, organizationId)
         await refuseOtherVersion(ifMatch, () => view(before))
-        const after = await keepCustomFieldSchema(tx, organizationId, schema, by)
-        await noteAudit(tx, {
-          organizationId,
-          actor,
-          action: 'custom_fields.changed',
-          subject: `organization:${organizationId}`,
-          before: { schema: fingerprint(before?.schema), version: before?.version },
-          after: { schema: fingerprint(after?.schema), version: after?.version },
-        })
-        return after
+        return keepCustomFieldSchema(tx, organizationId, schema, by)
       })
       sendVersioned(response, view(kept))
     })
   return router
+}
+
+/** @throws {Problem} `bad_schema` */
+function refuseBadSchema(organizationId: string, schema: JsonObject): void {
+  if (slowSchemas.isTooOften(organizationId, performance.now()))
+    throw refusedBody([
+      {
+        path: 'schema',
+        code: 'bad_schema',
+        message: 'is not tried: your schemas took too long several times. Wait a minute, and send a simpler one',
+      },
+    ])
+  const compiled = compileSchema(schema)
+  if (!('faults' in compiled)) return
+  if (compiled.cutOff) slowSchemas.note(organizationId, performance.now())
+  throw refusedBody(compiled.faults)
 }
 
 function view(row: CustomFieldSchemaRow | undefined): z.output<typeof customFieldsViewSchema> {
