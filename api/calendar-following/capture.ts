@@ -41,7 +41,7 @@ export async function captureEvent(
   signal: AbortSignal,
 ): Promise<void> {
   if (event.recurrence.length > 0) return captureInstances(deps, calendar, event, signal)
-  await captureOne(deps, calendar, event, signal, { inviteTo: event.eventId })
+  await captureOne(deps, calendar, event, signal, { masterId: event.eventId })
 }
 
 /**
@@ -69,7 +69,7 @@ export async function captureInstances(
     if (known) {
       await bringBot(deps, calendar, instance, known, signal)
       await followMeeting(deps, calendar, instance, known, signal)
-    } else await captureOne(deps, calendar, instance, signal, { inviteTo: master.eventId, organizationId })
+    } else await captureOne(deps, calendar, instance, signal, { masterId: master.eventId, organizationId })
   }
   const there = new Set(instances.map(({ eventId }) => eventId))
   const captured = await listCaptured(deps.db, calendar, now, master.eventId)
@@ -89,7 +89,7 @@ async function captureOne(
   calendar: string,
   event: CalendarEvent,
   signal: AbortSignal,
-  { inviteTo, organizationId: owner }: { inviteTo: string; organizationId?: string | undefined },
+  { masterId, organizationId: owner }: { masterId: string; organizationId?: string | undefined },
 ): Promise<void> {
   const { db, log, clock } = deps
   const { start, end, conference, eventId } = event
@@ -100,7 +100,7 @@ async function captureOne(
   const call = { eventId, meetingCode, startsAt: start }
   if (start.getTime() > now + HORIZON_MS && event.seriesId !== null) return
   if (await isKnownCall(db, call)) return
-  const organizationId = owner ?? (await organizationFor(deps, calendar, inviteTo))
+  const organizationId = owner ?? (await organizationFor(deps, calendar, masterId))
   if (organizationId === undefined) {
     log.error(
       { calendar },

@@ -26,9 +26,11 @@ export async function followExceptions(
   }
 }
 
-function wordsOf({ topic, description, attendees, start, end }: CalendarEvent): string {
+function wordsOf({ topic, description, attendees, start, end, conference }: CalendarEvent): string {
   const lengthMs = start && end ? end.getTime() - start.getTime() : 0
-  return JSON.stringify([topic, description, attendees.map(({ email }) => email).sort(), lengthMs])
+  const guests = attendees.map(({ email }) => email).sort()
+  const code = conference.status === 'success' ? conference.meetingCode : null
+  return JSON.stringify([topic, description, guests, lengthMs, code])
 }
 
 function mostCommon(instances: readonly CalendarEvent[]): string[] {

@@ -45,7 +45,8 @@ export async function followSplit(
   const made = await deps.db.transaction(async tx => {
     const row = await lockSeries(tx, from.id)
     const wanted = row && readSeries(deps, row, event, instances)
-    if (!row || !wanted || wanted === 'unreadable') return wanted
+    if (wanted === 'unreadable') return wanted
+    if (!row || !wanted) return undefined
     const now = new Date(deps.clock.now())
     const { recurrence, lengthMs, template } = wanted
     const { organizationId, organizer, createdBy } = row
