@@ -1,13 +1,13 @@
 import { noteAudit } from '../../db/audit-notes.ts'
 import { voidLinks } from '../../db/password-links.ts'
 import { endSessionsOf } from '../../db/sessions.ts'
-import { forgetFailures } from '../../db/sign-in-failures.ts'
+import { forgetFailures, NO_ORGANIZATION } from '../../db/sign-in-failures.ts'
 import { changeUser, lockUser } from '../../db/users.ts'
 import type { Caller } from '../caller.ts'
 import { Problem } from '../problem.ts'
 import { hashPassword, isPassword } from './password.ts'
 import type { OwnPasswordBody } from './schema.ts'
-import { refuseIfLocked, type SignInDeps } from './sign-in.ts'
+import { countOwnTry, type SignInDeps } from './sign-in.ts'
 
 /** What people do with their own way in. */
 
@@ -23,12 +23,13 @@ export async function changeOwnPassword(
 ): Promise<void> {
   const now = new Date(clock.now())
   const { organizationId, userId, email, sessionId } = personOf(caller)
-  await refuseIfLocked(database, email, now)
+  await countOwnTry(database, { id: userId, organizationId, email }, now)
+  const counted = [organizationId, NO_ORGANIZATION]
   const passwordHash = await hashPassword(newPassword)
   await database.transaction(async tx => {
     const user = await lockUser(tx, organizationId, userId)
     if (!user?.passwordHash) {
-      await forgetFailures(database, email)
+      await forgetFailures(database, email, counted)
       throw new Problem(
         'no_password',
         'You sign in with Google. An administrator makes a link to set a password.',
@@ -39,7 +40,7 @@ export async function changeOwnPassword(
     await changeUser(tx, userId, { passwordHash, passwordSetAt: now, updatedAt: now })
     await voidLinks(tx, userId, now)
     const sessions = await endSessionsOf(tx, userId, 'password_set', now, sessionId)
-    await forgetFailures(tx, email)
+    await forgetFailures(tx, email, counted)
     await note(caller, 'user.password_changed', { sessionsEnded: sessions }, tx)
   })
 }

@@ -286,6 +286,58 @@ describe('an address', () => {
     expect(answers.filter(answer => answer.body.code === 'sign_in_locked')).toHaveLength(15)
   })
 
+  test('stays locked in an organisation, whatever is done with it in another', async () => {
+    const email = someEmail()
+    const mine = await someone(email)
+    const organizationOf = async (user: { accessToken: string }) =>
+      (await api.call('GET', '/v1/me', { key: user.accessToken })).body.organizationId
+    const organizationId = await organizationOf(mine)
+    const admin = await api.keyOf('Hospital del Valle')
+    const { id } = (await post('/v1/users', { email, role: 'auditor' }, admin)).body
+    const known = 'otra contraseña larga'
+    const setElsewhere = async () => {
+      const { token } = (await post(`/v1/users/${id}/password-link`, {}, admin)).body
+      expect((await post('/v1/auth/password', { token, password: known })).status).toBe(204)
+    }
+    await setElsewhere()
+    // Whoever has the other user signs in with it, and has its password set anew, between tries: named or not.
+    for (let tries = 1; tries <= 10; tries++) {
+      const more = tries % 2 === 0 ? { organizationId } : {}
+      expect((await signIn(email, `wrong ${tries}`, more)).body.code, `try ${tries}`).toBe('wrong_credentials')
+      if (tries % 5 === 0) await setElsewhere()
+    }
+    const locked = await signIn(email, mine.password, { organizationId })
+    expect(locked.body.code).toBe('sign_in_locked')
+    // The organisation it is not locked in is still open, and says nothing of the other.
+    expect((await signIn(email, mine.password)).body.code).toBe('wrong_credentials')
+    const elsewhere = await signIn(email, known)
+    expect(elsewhere.status, JSON.stringify(elsewhere.body)).toBe(200)
+    expect((await signIn(email, mine.password, { organizationId })).body.code).toBe('sign_in_locked')
+    skippedMs += 15 * 60_000 + 1000
+    expect((await signIn(email, mine.password, { organizationId })).status).toBe(200)
+  })
+
+  test('that is locked in an organisation shows nobody whether there is such a user', async () => {
+    const known = someEmail()
+    const { accessToken } = await someone(known)
+    const { organizationId } = (await api.call('GET', '/v1/me', { key: accessToken })).body
+    const told = async (email: string, more: object = {}) => {
+      const { status, body } = await signIn(email, 'wrong', more)
+      return [status, body.code, body.detail]
+    }
+    const [email, answers] = [someEmail(), [] as unknown[][]]
+    for (const one of [known, email]) {
+      const seen: unknown[] = []
+      for (let tries = 1; tries <= 11; tries++) seen.push(await told(one, { organizationId }))
+      for (let tries = 1; tries <= 11; tries++) seen.push(await told(one))
+      answers.push(seen)
+    }
+    expect(answers[0]).toEqual(answers[1])
+    expect(answers[0]?.[10]).toContain('sign_in_locked')
+    expect(answers[0]?.[11]).toContain('wrong_credentials')
+    expect(answers[0]?.[21]).toContain('sign_in_locked')
+  })
+
   test('that is nobody’s is refused and locked just as one that is somebody’s', async () => {
     const email = 'nadie@clinica.example'
     const told = ({ status, body }: Awaited<ReturnType<typeof signIn>>) => [status, body.code, body.detail]

@@ -10,7 +10,7 @@ import {
   refreshSession,
   type SessionRow,
 } from '../../db/sessions.ts'
-import { countTry, forgetFailures } from '../../db/sign-in-failures.ts'
+import { type CountedTry, countTry, forgetFailures, NO_ORGANIZATION } from '../../db/sign-in-failures.ts'
 import { changeUser, findUsersByEmail, type UserRow } from '../../db/users.ts'
 import { Problem } from '../problem.ts'
 import type { AccessTokens } from '../tokens/access-tokens.ts'
@@ -27,7 +27,8 @@ export interface SignInDeps {
 
 /**
  * Signs somebody in with address and password. Whether there is such a user shows neither in the answer nor in its
- * time, nor in when the address is locked.
+ * time, nor in when the address is locked: a try locks the address where it was tried, named or not, and in each
+ * organisation for itself. Where only these locks are in the way, the answer is that of a wrong password.
  * @throws {Problem} `wrong_credentials`, `sign_in_locked`, `organization_needed`
  */
 export async function signIn(
@@ -36,11 +37,20 @@ export async function signIn(
 ): Promise<SignedIn> {
   const { database, clock } = deps
   const now = new Date(clock.now())
-  await refuseIfLocked(database, email, now)
-  const matching = await whoHasPassword(await findUsersByEmail(database, email, organizationId), password)
+  const users = await findUsersByEmail(database, email, organizationId)
+  const asked = organizationId ?? NO_ORGANIZATION
+  const tries = await countTry(database, email, [asked, ...users.map(user => user.organizationId)], now)
+  await noteLocks(database, users, tries)
+  refuseIfLocked(tries.get(asked), now)
+  const open = users.filter(user => !tries.get(user.organizationId)?.lockedUntil)
+  const matching = await whoHasPassword(open, password)
   const [user, another] = matching
-  if (!user) throw new Problem('wrong_credentials', 'Address or password is wrong, or the user is disabled.')
-  await forgetFailures(database, email)
+  if (!user)
+    throw new Problem(
+      'wrong_credentials',
+      'Address or password is wrong, or the user is disabled, or locked for a while after too many failed tries.',
+    )
+  await forgetFailures(database, email, [asked, ...matching.map(one => one.organizationId)])
   if (another)
     throw new Problem(
       'organization_needed',
@@ -49,20 +59,34 @@ export async function signIn(
   return enter(deps, user, 'password')
 }
 
-/** Counts a try at the password of an address, before it is looked at. @throws {Problem} `sign_in_locked` */
-export async function refuseIfLocked(database: Database, email: string, now: Date): Promise<void> {
-  const { lockedUntil, locks } = await countTry(database, email, now)
-  if (locks) await noteLock(database, email)
-  if (lockedUntil)
-    throw new Problem('sign_in_locked', 'There were too many failed tries with this address. Wait a while.', {
-      retryAfterSeconds: Math.max(1, Math.ceil((lockedUntil.getTime() - now.getTime()) / 1000)),
-    })
+/** Counts somebody's own try at their password, before it is looked at. @throws {Problem} `sign_in_locked` */
+export async function countOwnTry(
+  database: Database,
+  user: Pick<UserRow, 'id' | 'organizationId' | 'email'>,
+  now: Date,
+): Promise<void> {
+  const { email, organizationId } = user
+  const tries = await countTry(database, email, [organizationId, NO_ORGANIZATION], now)
+  await noteLocks(database, [user], tries)
+  refuseIfLocked(tries.get(organizationId), now)
 }
 
-/** The first try that a lock turns away is told to every organisation that has a user with the address. */
-async function noteLock(database: Database, email: string): Promise<void> {
-  for (const { organizationId, id: userId } of await findUsersByEmail(database, email))
-    await note(database, { organizationId, userId }, 'user.sign_in_locked')
+function refuseIfLocked(counted: CountedTry | undefined, now: Date): void {
+  if (!counted?.lockedUntil) return
+  throw new Problem('sign_in_locked', 'There were too many failed tries with this address. Wait a while.', {
+    retryAfterSeconds: Math.max(1, Math.ceil((counted.lockedUntil.getTime() - now.getTime()) / 1000)),
+  })
+}
+
+/** The first try that a lock turns away is told to the organisation. */
+async function noteLocks(
+  database: Database,
+  users: readonly Pick<UserRow, 'id' | 'organizationId'>[],
+  tries: ReadonlyMap<string, CountedTry>,
+): Promise<void> {
+  for (const { organizationId, id: userId } of users)
+    if (tries.get(organizationId)?.locks)
+      await note(database, { organizationId, userId }, 'user.sign_in_locked')
 }
 
 async function whoHasPassword(users: UserRow[], password: string): Promise<UserRow[]> {
@@ -137,7 +161,7 @@ export async function setPassword(
     await changeUser(tx, user.id, { passwordHash, passwordSetAt: now, updatedAt: now })
     await voidLinks(tx, user.id, now)
     await endSessionsOf(tx, user.id, 'password_set', now)
-    await forgetFailures(tx, user.email)
+    await forgetFailures(tx, user.email, [user.organizationId, NO_ORGANIZATION])
     await note(tx, { organizationId: user.organizationId, userId: user.id }, 'user.password_set')
   })
 }
