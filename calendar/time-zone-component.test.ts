@@ -35,3 +35,13 @@ it('a zone that changes its clocks by a rule has the rule, one that does not has
   // Morocco changes with the moon.
   expect(timeZoneComponent('Africa/Casablanca', FROM, FROM)).toContain('RDATE:')
 })
+
+it('looks no further than half a century, however far apart two meetings are', () => {
+  const farAway = new Date('9999-01-01T00:00:00Z')
+  const began = performance.now()
+  const text = timeZoneComponent('Africa/Casablanca', FROM, farAway)
+  expect(performance.now() - began).toBeLessThan(5000)
+  expect(text).toBe(timeZoneComponent('Africa/Casablanca', FROM, new Date('2200-01-01T00:00:00Z')))
+  expect(text).not.toBe(timeZoneComponent('Africa/Casablanca', FROM, FROM))
+  expect(timeZoneComponent('Europe/Madrid', FROM, farAway)).toContain('RRULE:FREQ=YEARLY;BYMONTH=3;BYDAY=-1SU')
+})

@@ -14,14 +14,18 @@ const DAY_MS = 24 * HOUR_MS
 const STEP_MS = 20 * DAY_MS
 // How far ahead is looked for the pattern of a zone that changes its clocks every year.
 const YEARS_AHEAD = 5
+// Longer than anybody plans: looking costs time, and yearly patterns hold beyond it as well.
+const MOST_YEARS = 50
 
 /**
  * The VTIMEZONE of a zone (RFC 5545 §3.6.5), right from `from` on. Changes that follow a yearly pattern to the end of
- * what is looked at are written as a rule, which holds as long as the law does; others as dates.
+ * what is looked at are written as a rule, which holds as long as the law does; others as dates. At most 50 years are looked
+ * at, however far away `to` is.
  */
 export function timeZoneComponent(timeZone: string, from: Date, to: Date): string {
   const begin = new Date(from.getTime() - 400 * DAY_MS)
-  const end = new Date(Math.max(to.getTime(), from.getTime()) + YEARS_AHEAD * 366 * DAY_MS)
+  const last = Math.min(Math.max(to.getTime(), from.getTime()), from.getTime() + MOST_YEARS * 366 * DAY_MS)
+  const end = new Date(last + YEARS_AHEAD * 366 * DAY_MS)
   const transitions = transitionsBetween(timeZone, begin, end)
   const standardMs = Math.min(...transitions.map(({ toMs }) => toMs), offsetMsAt(begin, timeZone))
   const groups = Map.groupBy(transitions, ({ fromMs, toMs }) => `${fromMs} ${toMs}`)
