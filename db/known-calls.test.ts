@@ -40,7 +40,7 @@ async function made(facts: Partial<typeof meetings.$inferInsert>, startsAt = min
       'test',
     ),
   )
-  await db.update(meetings).set(facts).where(eq(meetings.id, id))
+  if (Object.keys(facts).length > 0) await db.update(meetings).set(facts).where(eq(meetings.id, id))
   const [recording] = await db.select().from(recordings).where(eq(recordings.meetingId, id))
   if (!recording) throw new Error('no recording')
   return { id, startsAt, recordingId: recording.id }
@@ -82,8 +82,8 @@ test('who looked in and left before the start has not been seen at the meeting',
   const before = (count: number) => new Date(startsAt.getTime() - count * 60_000)
   const come = (joinedAt: Date, leftAt: Date | null, bot = false) =>
     database.db.insert(presences).values({
-      ...{ id: randomUUID(), organizationId, meetingId: id, source: 'told', personKey: randomUUID() },
-      ...{ bot, joinedAt, leftAt },
+      ...{ id: randomUUID(), organizationId, meetingId: id, personKey: randomUUID() },
+      ...{ source: 'told' as const, bot, joinedAt, leftAt },
     })
   await come(before(8), before(5))
   await come(before(8), null, true)
