@@ -316,7 +316,8 @@ describe('where there are no pushes', () => {
     // Google shows what was deleted long ago to nobody who lists.
     const event = world.google.state.events.get(`${HOST}/${eventId}`)
     if (!event) throw new Error('no event')
-    event.resource.start = event.resource.end = { dateTime: '2020-01-01T10:00:00Z' }
+    event.resource.start = { dateTime: '2020-01-01T10:00:00Z' }
+    event.resource.end = { dateTime: '2020-01-01T11:00:00Z' }
     world.google.expireSyncTokens()
     await world.becomes(moved.id, ({ start }) => sameTime(start, to.start), 15_000)
     await world.becomes(gone.id, ({ status }) => status === 'cancelled', 15_000)
