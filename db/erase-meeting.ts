@@ -13,18 +13,19 @@ import {
   segments,
   webhookEvents,
 } from './schema.ts'
+import { eraseSpentTemplate, lockSeriesOf } from './series-template.ts'
 
 /** What was removed outside the database before its rows go. */
 export interface RemovedOutside {
   objects: number
   /** What became of the copies in Drive. */
-  drive: { file: 'ours' | 'google'; outcome: 'deleted' | 'trashed' | 'not_there' }[]
+  drive: { file: 'ours' | 'google'; outcome: 'deleted' | 'trashed' | 'not_there' | 'kept_for_another' }[]
 }
 
 /**
  * Takes out of the rows whatever tells more than that the meeting took place: when, for how long, for which object of the
- * caller's, how its recording ended and what its file was (hash, length, size). People, words and places go. The audit log
- * stays as it is.
+ * caller's, how its recording ended and what its file was (hash, length, size). People, words and places go, those of its
+ * series with the last of its meetings. The audit log stays as it is.
  * @returns false where it was done before
  */
 export async function eraseMeetingRows(
@@ -32,6 +33,7 @@ export async function eraseMeetingRows(
   meetingId: string,
   facts: { actor: string; now: Date; removed: RemovedOutside },
 ): Promise<boolean> {
+  const seriesId = await lockSeriesOf(tx, meetingId)
   const found = await lockForErasure(tx, meetingId)
   if (!found || found.meeting.erasedAt) return false
   const { meeting, recording } = found
@@ -96,6 +98,7 @@ export async function eraseMeetingRows(
       updatedAt: facts.now,
     })
     .where(eq(meetings.id, meetingId))
+  if (seriesId !== null) await eraseSpentTemplate(tx, seriesId, facts.now)
   await noteAudit(tx, {
     organizationId: meeting.organizationId,
     actor: facts.actor,

@@ -1,4 +1,4 @@
-import { and, eq, inArray, isNull, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNull, notExists, or, sql } from 'drizzle-orm'
 import { noteAudit } from './audit-notes.ts'
 import type { Transaction } from './connect.ts'
 import {
@@ -11,10 +11,11 @@ import {
   users,
   webhookEvents,
 } from './schema.ts'
+import { type ErasedTemplates, eraseFromTemplates } from './series-template.ts'
 import type { MeetingStatus, RecordingStatus } from './states.ts'
 
 /** What was done to a person's data, and what was not. */
-export interface ErasedPerson {
+export interface ErasedPerson extends ErasedTemplates {
   /** Stands where the address stood. */
   pseudonym: string
   participants: number
@@ -36,7 +37,7 @@ const OPEN: MeetingStatus[] = ['scheduled', 'in_progress']
 
 /**
  * Takes a person's address and names out of an organisation's rows, in one transaction: participants, presences, the log
- * of meetings, webhook events and mail. The audit log never held them. What a pseudonym belongs to is written nowhere.
+ * of meetings, webhook events, mail and the templates of series. The audit log never held them. What a pseudonym belongs to is written nowhere.
  * @param person.email lower-cased
  * @param person.names further names by which they appeared in calls
  */
@@ -46,6 +47,7 @@ export async function erasePerson(
   person: { id: string; email: string; names: readonly string[] },
 ): Promise<ErasedPerson> {
   const pseudonym = `erased-${person.id.slice(0, 8)}@erased.invalid`
+  const templates = await eraseFromTemplates(tx, organizationId, { email: person.email, pseudonym })
   const invited = await tx
     .select({
       id: participants.id,
@@ -75,7 +77,8 @@ export async function erasePerson(
     presences: await erasePresences(one),
     meetingEvents: await eraseMeetingEvents(one),
     webhookEvents: await eraseWebhookEvents(one),
-    mails: await eraseMails(tx, organizationId, person.email),
+    mails: await eraseMails(one),
+    ...templates,
     recordings: await recordingsOf(tx, meetingIds),
     held: held.map(row => row.meetingId),
     upcoming: upcoming.map(row => row.meetingId),
@@ -91,7 +94,7 @@ export async function erasePerson(
           erasable.map(row => row.id),
         ),
       )
-  const { recordings: kept, held: heldIds, upcoming: upcomingIds, userId, ...counts } = done
+  const { recordings: kept, held: heldIds, upcoming: upcomingIds, upcomingSeries, userId, ...counts } = done
   await noteAudit(tx, {
     organizationId,
     actor,
@@ -104,6 +107,7 @@ export async function erasePerson(
       recordingsKept: kept.length,
       held: heldIds,
       upcoming: upcomingIds,
+      upcomingSeries,
     },
   })
   return done
@@ -163,10 +167,21 @@ async function eraseWebhookEvents(one: One): Promise<number> {
   return rows.length
 }
 
-async function eraseMails(tx: Transaction, organizationId: string, email: string): Promise<number> {
+/** Mail of meetings that are left alone is left alone too, whether or not the person is invited to them. */
+async function eraseMails({ tx, organizationId, meetingIds, email }: One): Promise<number> {
+  const leftAlone = tx
+    .select({ id: meetings.id })
+    .from(meetings)
+    .where(and(eq(meetings.id, mails.meetingId), or(eq(meetings.legalHold, true), inArray(meetings.status, OPEN))))
   const gone = await tx
     .delete(mails)
-    .where(and(eq(mails.organizationId, organizationId), eq(mails.recipient, email)))
+    .where(
+      and(
+        eq(mails.organizationId, organizationId),
+        eq(mails.recipient, email),
+        or(isNull(mails.meetingId), inArray(mails.meetingId, meetingIds), notExists(leftAlone)),
+      ),
+    )
     .returning({ id: mails.id })
   return gone.length
 }

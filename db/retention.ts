@@ -123,6 +123,24 @@ export async function lockForErasure(
 }
 
 /**
+ * Which of Google's own recordings belong to another meeting as well that is not erased: two meetings in one room at one time
+ * share them.
+ * @returns ids of Drive's files
+ */
+export async function nativeFilesOfOthers(
+  db: Queryable,
+  { id, nativeRecordings }: Pick<Recording, 'id' | 'nativeRecordings'>,
+): Promise<Set<string>> {
+  if (nativeRecordings.length === 0) return new Set()
+  const files = nativeRecordings.map(({ driveFileId }) => sql`${driveFileId}`)
+  const rows = await db.execute<{ file: string }>(sql`
+    select distinct native ->> 'driveFileId' as file
+    from recordings r join meetings m on m.id = r.meeting_id, jsonb_array_elements(r.native_recordings) native
+    where r.id <> ${id} and m.erased_at is null and native ->> 'driveFileId' in (${sql.join(files, sql`, `)})`)
+  return new Set(rows.map(({ file }) => file))
+}
+
+/**
  * Begins to erase a meeting whose retention is over. From then on nothing stops it: a legal hold comes before or too late.
  * @returns the meeting and its recording, or undefined where it is not to be erased (any more)
  */

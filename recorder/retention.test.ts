@@ -15,6 +15,8 @@ import {
   participants,
   presences,
   recordings,
+  type SeriesTemplate,
+  series,
 } from '../db/schema.ts'
 import { openTestGoogle, type TestGoogle } from '../google/test-google.ts'
 import { createLog } from '../log.ts'
@@ -315,6 +317,72 @@ test('a copy in Drive that is gone already is no fault', async () => {
       { file: 'google', outcome: 'deleted' },
     ],
   })
+})
+
+test("Google's own recording of two meetings goes with the last of them", async () => {
+  const { db, days, held, inDrive, run } = await openRetention()
+  await days(30)
+  const first = await held(40)
+  const second = await held(40, { legalHold: true })
+  const [row] = await db.select().from(recordings).where(eq(recordings.id, first.recordingId))
+  await db
+    .update(recordings)
+    .set({ nativeRecordings: row?.nativeRecordings ?? [] })
+    .where(eq(recordings.id, second.recordingId))
+  expect(await run()).toMatchObject({ erased: 1, failed: 0 })
+  expect(inDrive(first.theirs)).toBeDefined()
+  expect((await actionsOf(first.meetingId)).at(-1)?.detail).toMatchObject({
+    drive: [
+      { file: 'ours', outcome: 'deleted' },
+      { file: 'google', outcome: 'kept_for_another' },
+    ],
+  })
+  await db.update(meetings).set({ legalHold: false }).where(eq(meetings.id, second.meetingId))
+  expect(await run()).toMatchObject({ erased: 1, failed: 0 })
+  expect(inDrive(first.theirs)).toBeUndefined()
+})
+
+test('the template of a series is emptied with the last of its meetings, where it makes no more', async () => {
+  const { db, days, held, run } = await openRetention()
+  await days(30)
+  const template: SeriesTemplate = {
+    topic: 'Paciente X',
+    description: 'Control',
+    relatedType: 'paciente',
+    relatedId: '7',
+    customFields: { sede: 'Bogotá' },
+    patience: {},
+    redundancy: 1,
+    reminders: [],
+    participants: [{ email: 'ana@clinica.example', name: 'Ana', role: 'participant' }],
+  }
+  const seriesUntil = async (expandedUntil: Date) => {
+    const id = randomUUID()
+    await db.insert(series).values({
+      ...{ id, organizationId: stage.organizationId, template, expandedUntil, organizer: ORGANIZER },
+      ...{ rule: 'FREQ=WEEKLY', startsAt: new Date(), lengthMs: 3_600_000, timeZone: 'America/Bogota' },
+      eventId: id.replaceAll('-', ''),
+    })
+    return id
+  }
+  const [over, goesOn] = [
+    await seriesUntil(new Date('9999-01-01T00:00:00Z')),
+    await seriesUntil(new Date(Date.now() + 400 * DAY_MS)),
+  ]
+  const of = (seriesId: string, ago: number) =>
+    held(ago, { seriesId, originalStart: new Date(Date.now() - ago * DAY_MS) })
+  const last = await of(over, 29)
+  await of(over, 40)
+  await of(goesOn, 40)
+  const templateOf = async (id: string) =>
+    (await db.select().from(series).where(eq(series.id, id)))[0]?.template
+  expect(await run()).toMatchObject({ erased: 2, failed: 0 })
+  expect(await templateOf(over)).toEqual(template)
+  await db.update(meetings).set({ retentionDays: 1 }).where(eq(meetings.id, last.meetingId))
+  expect(await run()).toMatchObject({ erased: 1, failed: 0 })
+  const nothing = { topic: '', description: null, customFields: null, participants: [] }
+  expect(await templateOf(over)).toEqual({ ...template, ...nothing })
+  expect(await templateOf(goesOn)).toEqual(template)
 })
 
 test('a file that may not be deleted is moved to the bin, and one that may not even be that is a fault', async () => {

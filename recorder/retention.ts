@@ -3,7 +3,7 @@ import type { Config } from '../config.ts'
 import type { Database } from '../db/connect.ts'
 import { eraseMeetingRows, type RemovedOutside } from '../db/erase-meeting.ts'
 import type { Meeting, Recording } from '../db/recordings.ts'
-import { beginErasure, blockErasure, listDueForErasure } from '../db/retention.ts'
+import { beginErasure, blockErasure, listDueForErasure, nativeFilesOfOthers } from '../db/retention.ts'
 import type { DriveRemoval } from '../google/drive-remove.ts'
 import type { Log } from '../log.ts'
 import { ObjectsLocked } from '../storage/object-lock.ts'
@@ -111,19 +111,24 @@ async function removeObjects(
 }
 
 async function removeCopies(
-  { config, driveRemoval }: RetentionDeps,
+  { config, db, driveRemoval }: RetentionDeps,
   meeting: Meeting,
-  { driveFileId, nativeRecordings }: Recording,
+  recording: Recording,
   signal: AbortSignal,
 ): Promise<RemovedOutside['drive']> {
   const removed: RemovedOutside['drive'] = []
+  const { driveFileId, nativeRecordings } = recording
   const { driveUser } = config.google
   if (driveFileId !== null && driveUser !== undefined)
     removed.push({ file: 'ours', outcome: await driveRemoval.remove(driveUser, driveFileId, signal) })
+  const ofOthers = await nativeFilesOfOthers(db, recording)
   for (const native of nativeRecordings)
     removed.push({
       file: 'google',
-      outcome: await driveRemoval.remove(meeting.organizer, native.driveFileId, signal),
+      // It goes with the last of the meetings that have it.
+      outcome: ofOthers.has(native.driveFileId)
+        ? 'kept_for_another'
+        : await driveRemoval.remove(meeting.organizer, native.driveFileId, signal),
     })
   return removed
 }

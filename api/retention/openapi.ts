@@ -52,7 +52,7 @@ export function retentionPaths(): ZodOpenApiPathsObject {
         operationId: 'erasePerson',
         summary: "Take a person's address and names out of everything that is over",
         description:
-          'For requests under data protection law. Participants, presences, the log of meetings, webhook events and mail get a pseudonym. Recordings are not edited: those in question are listed. Who asked and what was done is in the audit log, the address is not.',
+          'For requests under data protection law. Participants, presences, the log of meetings, webhook events, mail and the templates of series get a pseudonym or go. Nothing is touched of meetings under legal hold, of meetings that are to come, and of series that go on: they are listed. Recordings are not edited: those in question are listed. Who asked and what was done is in the audit log, the address is not.',
         requestBody: { required: true, content: { 'application/json': { schema: erasureRequestSchema } } },
         responses: {
           201: json('What was done', erasureSchema),

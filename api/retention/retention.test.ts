@@ -10,6 +10,7 @@ import {
   participants,
   presences,
   recordings,
+  series,
   webhookEvents,
 } from '../../db/schema.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
@@ -214,6 +215,55 @@ describe('the erasure of a person', () => {
 
     const again = await erase({ email: EMAIL })
     expect(again.body).toMatchObject({ participants: 0, recordings: [], held: [held], upcoming: [upcoming] })
+  })
+
+  test('leaves mail about held and coming meetings, and series that go on, and clears series that are over', async () => {
+    const email = 'serie@correo.example'
+    const invited = [
+      { email, name: 'Marta', role: 'host' },
+      { email: 'otro@correo.example', name: 'Otro' },
+    ]
+    const start = Math.floor(Date.now() / 1000) * 1000 + DAY_MS
+    const newSeries = async () => {
+      const body = newMeeting({
+        start: new Date(start).toISOString(),
+        end: new Date(start + 3_600_000).toISOString(),
+        recurrence: ['RRULE:FREQ=WEEKLY;COUNT=2'],
+        participants: invited,
+      })
+      const answer = await api.call('POST', '/v1/meetings', { body })
+      expect(answer.status, JSON.stringify(answer.body)).toBe(201)
+      return answer.body.series.id as string
+    }
+    const [over, held, goesOn] = [await newSeries(), await newSeries(), await newSeries()]
+    for (const [id, legalHold] of [
+      [over, false],
+      [held, true],
+    ] as const)
+      await api.db.update(meetings).set({ status: 'ended', legalHold }).where(eq(meetings.seriesId, id))
+    for (const seriesId of [over, held, goesOn])
+      for (const meeting of await api.db.select().from(meetings).where(eq(meetings.seriesId, seriesId)))
+        await api.db.insert(mails).values({
+          ...{ id: randomUUID(), organizationId: meeting.organizationId, meetingId: meeting.id },
+          ...{ kind: 'meeting.alarm', recipient: email, language: 'es', onceKey: meeting.id },
+        })
+
+    const answer = await erase({ email })
+    expect(answer.status).toBe(201)
+    expect(answer.body).toMatchObject({ participants: 2, mails: 2, seriesTemplates: 1, upcomingSeries: [goesOn] })
+    const invitedTo = async (id: string) =>
+      (await api.db.select().from(series).where(eq(series.id, id)))[0]?.template.participants
+    expect(await invitedTo(over)).toEqual([
+      { email: answer.body.pseudonym, name: null, role: 'host' },
+      { email: 'otro@correo.example', name: 'Otro', role: 'participant' },
+    ])
+    for (const id of [held, goesOn]) expect((await invitedTo(id))?.[0]?.email).toBe(email)
+    const left = await api.db
+      .select({ seriesId: meetings.seriesId })
+      .from(mails)
+      .innerJoin(meetings, eq(meetings.id, mails.meetingId))
+      .where(eq(mails.recipient, email))
+    expect(left.map(row => row.seriesId).sort()).toEqual([held, held, goesOn, goesOn].sort())
   })
 
   test('does not reach into another organisation', async () => {

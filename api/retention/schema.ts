@@ -98,6 +98,9 @@ export const erasureSchema = z
     meetingEvents: z.number(),
     webhookEvents: z.number(),
     mails: z.number(),
+    seriesTemplates: z
+      .number()
+      .meta({ description: 'Series that are over: what their meetings were made by' }),
     recordings: z
       .array(
         z.object({
@@ -111,6 +114,9 @@ export const erasureSchema = z
     held: z.array(z.uuid()).meta({ description: 'Meetings under legal hold: not touched' }),
     upcoming: z.array(z.uuid()).meta({
       description: 'Meetings that are not over: not touched. Take the person off them and ask again',
+    }),
+    upcomingSeries: z.array(z.uuid()).meta({
+      description: 'Series that go on: not touched. Take the person off them and ask again',
     }),
     userId: z
       .uuid()
