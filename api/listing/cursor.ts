@@ -19,14 +19,27 @@ export function writeListCursor({ at, id }: ListPosition, question: unknown): st
 export function readListCursor(cursor: string, question: unknown): ListPosition {
   const text = Buffer.from(cursor, 'base64url').toString()
   const place = text.slice(SEAL_LENGTH)
-  // What is known by its seal was written here, so it parses.
-  if (text.slice(0, SEAL_LENGTH) !== sealOf(place, question) || writtenOtherwise(cursor, text))
+  const sealed = text.slice(0, SEAL_LENGTH) === sealOf(place, question) && !writtenOtherwise(cursor, text)
+  const position = sealed ? positionIn(place) : undefined
+  if (!position)
     throw new Problem(
       'bad_cursor',
       'Take the cursor from "nextCursor" of the page before, unchanged and with the same filters and sort, or leave it away.',
     )
-  const [at, id] = positionSchema.parse(JSON.parse(place))
-  return { at: new Date(at), id }
+  return position
+}
+
+function positionIn(place: string): ListPosition | undefined {
+  let written: unknown
+  try {
+    written = JSON.parse(place)
+  } catch (error) {
+    // Anybody can seal a place that none of ours is.
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+  const parsed = positionSchema.safeParse(written)
+  return parsed.success ? { at: new Date(parsed.data[0]), id: parsed.data[1] } : undefined
 }
 
 // Not a signature: whoever makes up a place in a list of their own gains nothing by it.
