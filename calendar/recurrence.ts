@@ -104,6 +104,11 @@ export function nextOccurrence(recurrence: Recurrence, from: Date): Date | undef
 
 /** Whether a meeting of the series starts then. */
 export function isOccurrence(recurrence: Recurrence, at: Date): boolean {
+  const all = generatedByCount(recurrence)
+  if (all) {
+    const isAt = (other: Date) => other.getTime() === at.getTime()
+    return all.some(isAt) && !recurrence.exceptions.some(isAt)
+  }
   return nextOccurrence(recurrence, at)?.getTime() === at.getTime()
 }
 

@@ -223,7 +223,7 @@ export const idempotencyKeys = pgTable(
 export const signInFailures = pgTable(
   'sign_in_failures',
   {
-    /** SHA-256 of the lower-cased address: most of them are nobody's, or mistyped. */
+    /** SHA-256 of an organisation's id, or nothing, and the lower-cased address: most of them are nobody's, or mistyped. */
     emailHash: text('email_hash').primaryKey(),
     failures: integer('failures').notNull(),
     lastAt: instant('last_at').notNull(),

@@ -54,7 +54,9 @@ test('a request that runs in one transaction ends with its answer, however long 
       log,
       // Far less than the request takes.
       limitMs: 20,
-      fail: (_error, _request, response, _next) => response.status(500).end(),
+      fail: (_error, _request, response, _next) => {
+        response.status(500).end()
+      },
     }),
   )
   app.post('/', async (_request, response) => {

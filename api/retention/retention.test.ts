@@ -244,8 +244,13 @@ describe('the erasure of a person', () => {
     for (const seriesId of [over, held, goesOn])
       for (const meeting of await api.db.select().from(meetings).where(eq(meetings.seriesId, seriesId)))
         await api.db.insert(mails).values({
-          ...{ id: randomUUID(), organizationId: meeting.organizationId, meetingId: meeting.id },
-          ...{ kind: 'meeting.alarm', recipient: email, language: 'es', onceKey: meeting.id },
+          id: randomUUID(),
+          organizationId: meeting.organizationId,
+          meetingId: meeting.id,
+          kind: 'meeting.alarm',
+          recipient: email,
+          language: 'es',
+          onceKey: meeting.id,
         })
 
     const answer = await erase({ email })
