@@ -22,6 +22,7 @@ export function readExceptions(
   recurrence: Recurrence,
   stray: 'refuse' | 'drop',
 ): Date[] {
+  if (lines.length === 0) return []
   let count = 0
   for (const line of lines) count += valuesOf(line).length
   if (count > MOST_EXCEPTIONS)
