@@ -38,7 +38,7 @@ export async function signIn(
   const { database, clock } = deps
   const now = new Date(clock.now())
   const users = await findUsersByEmail(database, email, organizationId)
-  const asked = organizationId ?? NO_ORGANIZATION
+  const asked = organizationId?.toLowerCase() ?? NO_ORGANIZATION
   const tries = await countTry(database, email, [asked, ...users.map(user => user.organizationId)], now)
   await noteLocks(database, users, tries)
   refuseIfLocked(tries.get(asked), now)
