@@ -104,4 +104,3 @@ function within<T>(work: () => T): T | undefined {
 function toDate(at: Occurrence): Date {
   return new Date(at.epochMilliseconds)
 }
-

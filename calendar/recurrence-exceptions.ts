@@ -1,4 +1,10 @@
-import { DAY_MS, generatedBetween, generatedByCount, generatedNext, type Recurrence } from './recurrence-engine.ts'
+import {
+  DAY_MS,
+  generatedBetween,
+  generatedByCount,
+  generatedNext,
+  type Recurrence,
+} from './recurrence-engine.ts'
 import { RecurrenceRefused } from './recurrence-rule.ts'
 import { daysBetween, instantAt, isTimeZone, readWallTime, wallTimeAt, writeUtc } from './wall-time.ts'
 
@@ -63,7 +69,10 @@ function writtenIn(line: string, timeZone: string): Written[] {
   )
   const zone = /;TZID="?([^";:]+)/i.exec(head)?.[1] ?? timeZone
   if (!isTimeZone(zone))
-    throw new RecurrenceRefused('unknown_time_zone', `${zone.slice(0, 60)} in EXDATE is not an IANA time zone.`)
+    throw new RecurrenceRefused(
+      'unknown_time_zone',
+      `${zone.slice(0, 60)} in EXDATE is not an IANA time zone.`,
+    )
   if (parameters.get('VALUE') === 'PERIOD')
     throw new RecurrenceRefused('bad_value', 'An EXDATE is a time, not a period.')
   return valuesOf(line).map(text => ({ text: text.trim(), zone }))
@@ -83,9 +92,7 @@ function exceptionAt(text: string, zone: string, recurrence: Recurrence): Date |
   const end = new Date(day.getTime() + 2 * DAY_MS)
   if (!reaches(recurrence, day, end)) return undefined
   const all = generatedByCount(recurrence)
-  const nearby = all
-    ? all.filter(at => at >= day && at <= end)
-    : [...generatedBetween(recurrence, day, end)]
+  const nearby = all ? all.filter(at => at >= day && at <= end) : [...generatedBetween(recurrence, day, end)]
   return nearby.find(at => daysBetween(read.wall, wallTimeAt(at, recurrence.timeZone)) === 0)
 }
 

@@ -308,7 +308,8 @@ describe('exceptions are counted before any is looked at', () => {
 
   it('outside of the series they are strays, whatever they are written as', () => {
     const start = at('20261123T100000')
-    const exceptions = 'EXDATE:20261122T150000Z,20261202T150000Z\nEXDATE;VALUE=DATE:20261122,20261203,20261125'
+    const exceptions =
+      'EXDATE:20261122T150000Z,20261202T150000Z\nEXDATE;VALUE=DATE:20261122,20261203,20261125'
     for (const rule of ['FREQ=DAILY;UNTIL=20261201T150000Z', 'FREQ=DAILY;COUNT=9']) {
       const lines = [rule, exceptions]
       expect(

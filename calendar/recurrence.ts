@@ -1,4 +1,3 @@
-import { readExceptions } from './recurrence-exceptions.ts'
 import {
   generatedBefore,
   generatedBetween,
@@ -6,6 +5,7 @@ import {
   generatedNext,
   type Recurrence,
 } from './recurrence-engine.ts'
+import { readExceptions } from './recurrence-exceptions.ts'
 import { parseRule, RecurrenceRefused, writeRule } from './recurrence-rule.ts'
 import { isTimeZone, wallTimeAt, writeUtc, writeWallTime } from './wall-time.ts'
 

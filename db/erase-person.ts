@@ -172,7 +172,9 @@ async function eraseMails({ tx, organizationId, meetingIds, email }: One): Promi
   const leftAlone = tx
     .select({ id: meetings.id })
     .from(meetings)
-    .where(and(eq(meetings.id, mails.meetingId), or(eq(meetings.legalHold, true), inArray(meetings.status, OPEN))))
+    .where(
+      and(eq(meetings.id, mails.meetingId), or(eq(meetings.legalHold, true), inArray(meetings.status, OPEN))),
+    )
   const gone = await tx
     .delete(mails)
     .where(

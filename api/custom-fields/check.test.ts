@@ -21,7 +21,9 @@ afterAll(async () => {
 async function organizationWith(schema: Record<string, unknown>): Promise<string> {
   const id = randomUUID()
   await database.db.insert(organizations).values({ id, name: id })
-  await database.db.transaction(tx => keepCustomFieldSchema(tx, id, schema, { actor: 'test', now: new Date() }))
+  await database.db.transaction(tx =>
+    keepCustomFieldSchema(tx, id, schema, { actor: 'test', now: new Date() }),
+  )
   return id
 }
 const reasonOf = async (organizationId: string, fields: Record<string, unknown> | null) => {
@@ -43,7 +45,8 @@ test('an organisation whose schema takes too long is refused untried after a few
   const other = await organizationWith(schema)
   const forever = { a: `${'a'.repeat(60)}!` }
   expect(await reasonOf(slow, null)).toBe('good')
-  for (let times = 0; times < 5; times++) expect(await reasonOf(slow, forever)).toBe('custom_fields_too_complex')
+  for (let times = 0; times < 5; times++)
+    expect(await reasonOf(slow, forever)).toBe('custom_fields_too_complex')
   // What would be good is not tried any more either; nothing at all needs no trying.
   expect(await reasonOf(slow, { a: 'a' })).toBe('custom_fields_too_complex')
   expect(await reasonOf(slow, null)).toBe('good')

@@ -1,8 +1,8 @@
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js'
 import addFormats from 'ajv-formats'
 import type { FieldFault, ProblemCode } from '../problem.ts'
-import { type JsonObject, schemaShapeFaults } from './judge-schema.ts'
 import { TookTooLong, withinTime } from '../time-limit.ts'
+import { type JsonObject, schemaShapeFaults } from './judge-schema.ts'
 
 /**
  * Says what is wrong with the custom fields of a meeting; empty for good ones.

@@ -53,7 +53,8 @@ function refuseBadSchema(organizationId: string, schema: JsonObject): void {
       {
         path: 'schema',
         code: 'bad_schema',
-        message: 'is not tried: your schemas took too long several times. Wait a minute, and send a simpler one',
+        message:
+          'is not tried: your schemas took too long several times. Wait a minute, and send a simpler one',
       },
     ])
   const compiled = compileSchema(schema)

@@ -7,7 +7,10 @@ const QUESTION = { sort: 'start' }
 
 /** As anybody can make one who has read how. */
 function forged(place: string): string {
-  const seal = createHash('sha256').update(JSON.stringify([place, QUESTION])).digest('base64url').slice(0, 16)
+  const seal = createHash('sha256')
+    .update(JSON.stringify([place, QUESTION]))
+    .digest('base64url')
+    .slice(0, 16)
   return Buffer.from(seal + place).toString('base64url')
 }
 const reasonOf = (cursor: string) => {

@@ -303,7 +303,9 @@ describe('an address', () => {
     // Whoever has the other user signs in with it, and has its password set anew, between tries: named or not.
     for (let tries = 1; tries <= 10; tries++) {
       const more = tries % 2 === 0 ? { organizationId } : {}
-      expect((await signIn(email, `wrong ${tries}`, more)).body.code, `try ${tries}`).toBe('wrong_credentials')
+      expect((await signIn(email, `wrong ${tries}`, more)).body.code, `try ${tries}`).toBe(
+        'wrong_credentials',
+      )
       if (tries % 5 === 0) await setElsewhere()
     }
     const locked = await signIn(email, mine.password, { organizationId })

@@ -255,7 +255,12 @@ describe('the erasure of a person', () => {
 
     const answer = await erase({ email })
     expect(answer.status).toBe(201)
-    expect(answer.body).toMatchObject({ participants: 2, mails: 2, seriesTemplates: 1, upcomingSeries: [goesOn] })
+    expect(answer.body).toMatchObject({
+      participants: 2,
+      mails: 2,
+      seriesTemplates: 1,
+      upcomingSeries: [goesOn],
+    })
     const invitedTo = async (id: string) =>
       (await api.db.select().from(series).where(eq(series.id, id)))[0]?.template.participants
     expect(await invitedTo(over)).toEqual([
