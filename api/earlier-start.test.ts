@@ -36,7 +36,10 @@ test('a meeting that a caller moves to an earlier time has its bot then, before 
 })
 
 test('so have all meetings of a series', async () => {
-  const { id, series } = await make({ recurrence: ['RRULE:FREQ=DAILY;COUNT=3'] })
+  const first = Math.ceil(Date.now() / 3_600_000) * 3_600_000 + 259_200_000
+  const hour = (count: number) => new Date(first + count * 3_600_000).toISOString()
+  const times = { start: hour(0), end: hour(1), timeZone: 'UTC' }
+  const { id, series } = await make({ ...times, recurrence: ['RRULE:FREQ=DAILY;COUNT=3'] })
   const rows = await until('all have a bot', async () => {
     const found = await api.db.execute<{ id: string }>(
       sql`select id from meetings where series_id = ${series.id} order by starts_at`,
@@ -45,14 +48,12 @@ test('so have all meetings of a series', async () => {
     return due.length === 3 && due.every(Boolean) && found
   })
   refuseChanges()
-  const answer = await api.call('PATCH', `/v1/meetings/${id}?scope=all`, { body: EARLIER })
+  const earlier = { start: hour(-2), end: hour(-1) }
+  const answer = await api.call('PATCH', `/v1/meetings/${id}?scope=all`, { body: earlier })
   google.faults.clear()
   expect(answer.status).toBe(502)
-  expect(await Promise.all(rows.map(row => dueOf(row.id)))).toEqual([
-    '2031-03-04T12:59:00.000Z',
-    '2031-03-05T12:59:00.000Z',
-    '2031-03-06T12:59:00.000Z',
-  ])
+  const due = [-2, 22, 46].map(count => new Date(Date.parse(hour(count)) - 60_000).toISOString())
+  expect(await Promise.all(rows.map(row => dueOf(row.id)))).toEqual(due)
 })
 
 test('both bots of a redundant recording are moved and taken back with it', async () => {

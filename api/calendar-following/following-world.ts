@@ -160,7 +160,8 @@ export function inDays(days: number, hours = 0): { start: string; end: string } 
 
 /** Start and end of half an hour that begins in some minutes. */
 export function soon(minutes: number): { start: string; end: string } {
-  const start = Date.now() + minutes * 60_000
+  // Google keeps whole seconds.
+  const start = Math.ceil(Date.now() / 1000) * 1000 + minutes * 60_000
   return { start: new Date(start).toISOString(), end: new Date(start + 1_800_000).toISOString() }
 }
 

@@ -40,7 +40,7 @@ async function putBack(eventId: string, title: string) {
   await change(eventId, { title })
 }
 
-async function made(times: object) {
+async function made(times: Record<string, unknown>) {
   const { id } = await world.make(times)
   await nothingLeft(world.api)
   return { id: id as string, eventId: await world.eventOf(id) }

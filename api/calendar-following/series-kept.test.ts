@@ -158,13 +158,16 @@ test('a rule that cannot be read is followed as Google expands it', async () => 
   const { id, rows, first, made, masterOf } = await makeSeries(3)
   const extra = later(first.starts_at, 7)
   const stamp = extra.replaceAll(/[-:]|\.\d+/g, '')
-  const { resource } = masterOf()
-  resource.recurrence = [...(resource.recurrence ?? []), `RDATE:${stamp}`]
-  await change(resource.id, { title: 'Ronda' })
+  const { id: eventId } = masterOf().resource
+  const repeatBy = async (title: string, rule: string) => {
+    masterOf().resource.recurrence = [rule, `RDATE:${stamp}`]
+    await change(eventId, { title })
+  }
+  await repeatBy('Ronda', 'RRULE:FREQ=DAILY;COUNT=3')
   const [more] = await until('the one more is a meeting', async () => {
     const found = await meetingsWhere(
       world.api,
-      sql`calendar_series = ${resource.id} and starts_at = ${extra}::timestamptz`,
+      sql`calendar_series = ${eventId} and starts_at = ${extra}::timestamptz`,
     )
     return found.length > 0 && found
   })
@@ -173,8 +176,7 @@ test('a rule that cannot be read is followed as Google expands it', async () => 
   await until('the others are followed', async () => (await rows()).every(({ topic }) => topic === 'Ronda'))
   expect(living(await rows()).map(row => row.id)).toEqual(made.map(row => row.id))
   // And what Google does not show any more is gone.
-  resource.recurrence = ['RRULE:FREQ=DAILY;COUNT=2', `RDATE:${stamp}`]
-  await change(resource.id, { title: 'Ronda corta' })
+  await repeatBy('Ronda corta', 'RRULE:FREQ=DAILY;COUNT=2')
   await until('the last one is cancelled', async () => living(await rows()).length === 2)
   const [series] = await world.api.db.execute(sql`select status from series where id = ${id}`)
   expect(series).toEqual({ status: 'active' })
