@@ -33,7 +33,5 @@ export async function noteSpace(
   await tx
     .update(meetings)
     .set({ spaceName })
-    .where(
-      and(eq(meetings.id, meetingId), eq(meetings.meetingCode, meetingCode), isNull(meetings.spaceName)),
-    )
+    .where(and(eq(meetings.id, meetingId), eq(meetings.meetingCode, meetingCode), isNull(meetings.spaceName)))
 }

@@ -205,4 +205,3 @@ export async function findCapturer(
     .where('name' in by ? eq(organizations.name, by.name) : eq(organizations.googleDomain, by.domain))
   return row?.id
 }
-

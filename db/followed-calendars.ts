@@ -131,11 +131,7 @@ export async function noteSynced(
 }
 
 /** Has everything in these calendars read with their next poll, or as soon as `now`. */
-export async function readWholeSoon(
-  db: Queryable,
-  calendars: readonly string[],
-  now?: Date,
-): Promise<void> {
+export async function readWholeSoon(db: Queryable, calendars: readonly string[], now?: Date): Promise<void> {
   if (calendars.length === 0) return
   await db
     .update(followedCalendars)

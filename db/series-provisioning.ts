@@ -65,10 +65,7 @@ async function linkMeetings(
     .update(meetings)
     .set({ eventId: instanceId(eventId), updatedAt: by.now })
     .where(toCome)
-  await tx
-    .update(meetings)
-    .set({ joinUrl, meetingCode, spaceName, space })
-    .where(and(toCome, follow))
+  await tx.update(meetings).set({ joinUrl, meetingCode, spaceName, space }).where(and(toCome, follow))
   const linked = before.flatMap(({ meeting, getsLink }) => (getsLink ? [meeting] : []))
   await noteMeetingEvents(tx, linked, by.actor, 'meeting.provisioned')
   const [fresh, moved] = [

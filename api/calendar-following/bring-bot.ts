@@ -18,7 +18,8 @@ export async function bringBot(
   signal: AbortSignal,
 ): Promise<void> {
   const { db, log } = deps
-  const isAwaited = meeting.createdBy === null && meeting.status === 'scheduled' && event.status !== 'cancelled'
+  const isAwaited =
+    meeting.createdBy === null && meeting.status === 'scheduled' && event.status !== 'cancelled'
   if (!isAwaited || event.conference.status !== 'success' || (await isBotInvited(db, meeting.id))) return
   try {
     const { meetingCode } = event.conference
@@ -32,7 +33,10 @@ export async function bringBot(
     signal.throwIfAborted()
     if (!(error instanceof GoogleFault)) throw error
     const { code, reason } = error
-    log.warn({ calendar, meetingId: meeting.id, code, reason }, 'the bot could not be invited to an event yet')
+    log.warn(
+      { calendar, meetingId: meeting.id, code, reason },
+      'the bot could not be invited to an event yet',
+    )
     await readWholeSoon(db, [calendar])
   }
 }

@@ -51,4 +51,3 @@ export async function followFarInstance(
   const meeting = made ?? (await findInstance(deps.db, calendar, series.id, { eventId, originalStart }))
   if (meeting) await followMeeting(deps, calendar, event, meeting, signal)
 }
-

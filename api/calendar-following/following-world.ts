@@ -196,6 +196,8 @@ export interface MeetingAt extends Record<string, unknown> {
 /** Meetings of the database, the earliest first. */
 export async function meetingsWhere({ db }: TestApi, where: ReturnType<typeof sql>): Promise<MeetingAt[]> {
   return [
-    ...(await db.execute<MeetingAt>(sql`select * from meetings where ${where} order by starts_at, created_at`)),
+    ...(await db.execute<MeetingAt>(
+      sql`select * from meetings where ${where} order by starts_at, created_at`,
+    )),
   ]
 }

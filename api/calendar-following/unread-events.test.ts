@@ -84,7 +84,9 @@ test('a change that is given up is found by the next reading, which reads everyt
     await change(eventId, { title: 'No se pudo' })
     const lookAgain = async () => {
       // As if it had been tried in vain for long.
-      await world.api.db.execute(sql`update followed_calendars set failures = 5 where failures between 1 and 4`)
+      await world.api.db.execute(
+        sql`update followed_calendars set failures = 5 where failures between 1 and 4`,
+      )
       return (await rowOf())?.unread
     }
     await until('it was given up', lookAgain, 30_000)
@@ -112,5 +114,9 @@ test('an event to which Google has no answer does not hold up the ones behind it
   await until('the one behind is a meeting', () => captured(good.eventId), 30_000)
   expect(await captured(bad.eventId)).toMatchObject({ topic: 'Sin respuesta' })
   faults.clear()
-  await until('the other one is followed', async () => (await captured(bad.eventId))?.topic === 'Otra', 60_000)
+  await until(
+    'the other one is followed',
+    async () => (await captured(bad.eventId))?.topic === 'Otra',
+    60_000,
+  )
 }, 120_000)
