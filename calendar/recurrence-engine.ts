@@ -91,6 +91,14 @@ function engineOf(recurrence: Recurrence): Engine {
   return engine
 }
 
+/** The same with other exceptions; what was worked out of its rule is kept. */
+export function withExceptions(recurrence: Recurrence, exceptions: readonly Date[]): Recurrence {
+  const made = { ...recurrence, exceptions }
+  engines.set(made, engineOf(recurrence))
+  if (counted.has(recurrence)) counted.set(made, counted.get(recurrence))
+  return made
+}
+
 /** Undefined for a rule of which nothing comes within {@link MOST_PERIODS}, such as a 30 February. */
 function within<T>(work: () => T): T | undefined {
   try {

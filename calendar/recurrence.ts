@@ -4,6 +4,7 @@ import {
   generatedByCount,
   generatedNext,
   type Recurrence,
+  withExceptions,
 } from './recurrence-engine.ts'
 import { readExceptions } from './recurrence-exceptions.ts'
 import { parseRule, RecurrenceRefused, writeRule } from './recurrence-rule.ts'
@@ -39,7 +40,7 @@ export function parseRecurrence(
     throw new RecurrenceRefused('until_before_start', 'UNTIL is before the first meeting.')
   refuseOtherStart(bare)
   const exceptions = readExceptions(exceptionLines, bare, options.strayExceptions ?? 'refuse')
-  const recurrence = { ...bare, exceptions }
+  const recurrence = withExceptions(bare, exceptions)
   if (nextOccurrence(recurrence, start) === undefined)
     throw new RecurrenceRefused('nothing_left', 'The exceptions take out every meeting of the series.')
   return recurrence
