@@ -69,7 +69,7 @@ async function* readTopLevelBoxes(
     pieces.push(piece)
     heldBytes += piece.length
     while (heldBytes >= neededBytes) {
-      const held = Buffer.concat(pieces)
+      const held = pieces.length === 1 ? asBuffer(pieces[0] as Uint8Array) : Buffer.concat(pieces)
       pieces = [held]
       const { type, sizeBytes } = readBoxHeader(held, 0)
       if (sizeBytes > MAX_FRAGMENT_BYTES) {
@@ -88,6 +88,10 @@ async function* readTopLevelBoxes(
       neededBytes = HEADER_BYTES
     }
   }
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** What a fragment (moof + mdat) of these tracks says about itself. Throws `BadFragmentedMp4`. */
