@@ -60,7 +60,7 @@ async function readProven(
   const hash = createHash('sha256')
   let heldBytes = 0
   try {
-    for await (const piece of (await store.get(s3Key, signal)) as AsyncIterable<Buffer>) {
+    for await (const piece of (await store.get(s3Key, signal, { proven: true })) as AsyncIterable<Buffer>) {
       heldBytes += piece.length
       if (heldBytes > sizeBytes) return 'is not what was recorded'
       hash.update(piece)
