@@ -122,7 +122,7 @@ test('a large file goes up in parts and comes back into a file that is the same'
   expect((await readFile(join(folder, 'out.mp4'))).equals(bytes)).toBe(true)
   // On a busy machine a part may be sent twice.
   const parts = proxy.requestLines().flatMap(line => /partNumber=\d+/.exec(line) ?? [])
-  expect([...new Set(parts)].sort()).toEqual(['partNumber=1', 'partNumber=2', 'partNumber=3'])
+  expect([...new Set(parts)].sort()).toEqual([1, 2, 3, 4, 5].map(part => `partNumber=${part}`))
 })
 
 test('a download that breaks in the middle goes on where it broke', async () => {

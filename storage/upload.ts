@@ -30,7 +30,8 @@ interface TryLimits {
   longTryMs: number
 }
 
-const PART_BYTES = 8 * 1024 * 1024
+/** The least that S3 takes; larger ones are only more memory. */
+const PART_BYTES = 5 * 1024 * 1024
 /** Few large pieces: each is hashed, and joined to a part. */
 const READ_BYTES = 1024 * 1024
 const PARTS_AT_ONCE = 2
