@@ -15,7 +15,7 @@ const BROWSER = [
   'sandbox/meet-web/**/*.test.ts',
   'sandbox/journeys/!(demo).test.ts',
 ]
-const COMMON = { pool: 'forks', testTimeout: 20_000, hookTimeout: 60_000, teardownTimeout: 20_000 } as const
+const COMMON = { pool: 'forks', testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 20_000 } as const
 
 export default defineConfig({
   test: {
@@ -36,7 +36,6 @@ export default defineConfig({
           ...COMMON,
           name: 'browser',
           include: BROWSER,
-          testTimeout: 60_000,
           maxWorkers: 2,
           maxConcurrency: 2,
           sequence: { groupOrder: 1 },
