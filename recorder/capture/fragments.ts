@@ -53,7 +53,7 @@ export async function* readFragments(
     else if (type === 'mdat' && moof !== undefined) {
       if (tracks === undefined)
         throw new BadFragmentedMp4('media-before-init', 'a fragment came before the moov box')
-      yield describeFragment(Buffer.concat([moof, bytes]), tracks)
+      yield describeFragment(joinNeighbours(moof, bytes), tracks)
       moof = undefined
     }
   }
@@ -88,6 +88,14 @@ async function* readTopLevelBoxes(
       neededBytes = HEADER_BYTES
     }
   }
+}
+
+/** Two pieces as one; those that lie behind one another in memory are not copied. */
+function joinNeighbours(one: Buffer, next: Buffer): Buffer {
+  const areNeighbours = one.buffer === next.buffer && one.byteOffset + one.length === next.byteOffset
+  return areNeighbours
+    ? Buffer.from(one.buffer, one.byteOffset, one.length + next.length)
+    : Buffer.concat([one, next])
 }
 
 function asBuffer(bytes: Uint8Array): Buffer {
