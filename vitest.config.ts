@@ -4,8 +4,10 @@ const report = process.env.VITEST_REPORT
 
 // What measures real media to the frame: one file after another, with both cores to itself.
 const MEDIA = [
-  'recorder/capture/**/*.test.ts',
-  'sandbox/test-pattern/**/*.test.ts',
+  'recorder/capture/tab-capture.test.ts',
+  'recorder/capture/segmenter.test.ts',
+  'sandbox/test-pattern/loopback-recording.test.ts',
+  'sandbox/test-pattern/pattern-page.test.ts',
   'sandbox/journeys/demo.test.ts',
 ]
 // What starts browsers and mostly waits for them: two files at a time.
