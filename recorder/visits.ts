@@ -25,6 +25,11 @@ export interface Visits {
 }
 
 const POLL_MS = 500
+/**
+ * What was given back is due again a second later. Whoever gave it back would ask in that very moment, again and again,
+ * and the recorder that may have it would never be the first.
+ */
+const LEAVE_TO_OTHERS_MS = 1_700
 const REFUSALS_LOGGED_EVERY_MS = 30_000
 /** A child that has not begun by then hangs. */
 const CHILD_LOADS_MS = 30_000
@@ -40,7 +45,7 @@ export function createVisits(
   const running = new Map<string, { child: RecordingProcess; beganMs: number; over: Promise<void> }>()
   let refusalLoggedAt = Number.NEGATIVE_INFINITY
 
-  async function takeOne(): Promise<boolean> {
+  async function takeOne(): Promise<'took' | 'gave_back' | 'nothing'> {
     const now = performance.now()
     const free = admit([...running.values()].map(({ beganMs }) => ({ ageMs: now - beganMs })))
     if (!free.ok) {
@@ -48,24 +53,25 @@ export function createVisits(
         refusalLoggedAt = performance.now()
         log.info({ because: free.because, running: running.size }, 'no meeting more is taken')
       }
-      return false
+      return 'nothing'
     }
     const job = await jobs.take('record-meeting')
-    if (!job) return false
+    if (!job) return 'nothing'
     const meeting = job.payload.meetingId
     try {
       const begun = await beginAttempt(deps, job.payload)
-      if (begun.kind === 'elsewhere') await jobs.giveBack('record-meeting', job.id, 'not on this host')
-      else {
-        if (begun.kind === 'opened') start(begun.attempt, begun.beside)
-        else log.info({ meeting, because: begun.because }, 'nothing to record')
-        await jobs.done('record-meeting', job.id)
+      if (begun.kind === 'elsewhere') {
+        await jobs.giveBack('record-meeting', job.id, 'not on this host')
+        return 'gave_back'
       }
+      if (begun.kind === 'opened') start(begun.attempt, begun.beside)
+      else log.info({ meeting, because: begun.because }, 'nothing to record')
+      await jobs.done('record-meeting', job.id)
     } catch (error) {
       // The trigger comes again by itself when its time is over.
       log.error({ error, meeting }, 'a due meeting could not be begun')
     }
-    return true
+    return 'took'
   }
 
   function start(attempt: Attempt, beside: boolean): void {
@@ -122,12 +128,16 @@ export function createVisits(
 
   return {
     async takeUntil(signal) {
+      let gaveBack = false
       while (!signal.aborted) {
-        const took = await takeOne().catch((error: unknown) => {
+        const found = await takeOne().catch((error: unknown) => {
           log.warn({ error }, 'no due meeting can be looked for')
-          return false
+          return 'nothing' as const
         })
-        if (!took) await clock.sleep(POLL_MS, signal).catch(() => undefined)
+        if (found === 'gave_back') gaveBack = true
+        if (found !== 'nothing') continue
+        await clock.sleep(gaveBack ? LEAVE_TO_OTHERS_MS : POLL_MS, signal).catch(() => undefined)
+        gaveBack = false
       }
     },
     count: () => running.size,
