@@ -69,7 +69,7 @@ async function readAndAct(segments: AsyncIterable<Segment>, afterNumber: number,
   return all
 }
 
-test('a tab becomes a file with every frame, every beep and picture and sound together', DISTURBED, async () => {
+test('a tab becomes a file with every frame and beep, picture and sound together', DISTURBED, async () => {
   await using browser = await showPattern()
   await using capture = await startTabCapture(browser, settings)
   await using segmenter = segmentsOf(capture)
