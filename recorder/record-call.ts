@@ -149,7 +149,7 @@ function whatEndsIt(
     stored.then(
       // When the browser dies its pictures may end a moment before its own end is told: that is the better name.
       async () => {
-        await sleep(BETTER_NAME_MS)
+        await sleep(BETTER_NAME_MS, undefined, { ref: false })
         return over('capture_failed', 'the segments ended before the call')
       },
       (error: unknown) => over('storage_failed', String(error)),
