@@ -4,8 +4,10 @@ const report = process.env.VITEST_REPORT
 
 // What measures real media to the frame: one file after another, with both cores to itself.
 const MEDIA = [
-  'recorder/capture/**/*.test.ts',
-  'sandbox/test-pattern/**/*.test.ts',
+  'recorder/capture/tab-capture.test.ts',
+  'recorder/capture/segmenter.test.ts',
+  'sandbox/test-pattern/loopback-recording.test.ts',
+  'sandbox/test-pattern/pattern-page.test.ts',
   'sandbox/journeys/demo.test.ts',
 ]
 // What starts browsers and mostly waits for them: two files at a time.
@@ -15,7 +17,7 @@ const BROWSER = [
   'sandbox/meet-web/**/*.test.ts',
   'sandbox/journeys/!(demo).test.ts',
 ]
-const COMMON = { pool: 'forks', testTimeout: 20_000, hookTimeout: 60_000, teardownTimeout: 20_000 } as const
+const COMMON = { pool: 'forks', testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 20_000 } as const
 
 export default defineConfig({
   test: {
@@ -36,7 +38,6 @@ export default defineConfig({
           ...COMMON,
           name: 'browser',
           include: BROWSER,
-          testTimeout: 60_000,
           maxWorkers: 2,
           maxConcurrency: 2,
           sequence: { groupOrder: 1 },

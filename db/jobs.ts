@@ -58,7 +58,8 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     retryLimit: 100,
     retryDelay: 5,
     retryBackoff: true,
-    retryDelayMax: 300,
+    // A meeting may begin as soon as Google answers again: nobody waits for minutes then.
+    retryDelayMax: 15,
     expireInSeconds: 300,
   },
   'provision-series': {

@@ -206,7 +206,10 @@ async function isToldOf(db: Queryable, meetingId: string, name: string | null): 
     .select({ source: presences.source })
     .from(presences)
     .where(and(eq(presences.meetingId, meetingId), eq(presences.name, name), isNull(presences.leftAt)))
-  return rows.filter(({ source }) => source === 'told').length > rows.filter(({ source }) => source === 'bot').length
+  return (
+    rows.filter(({ source }) => source === 'told').length >
+    rows.filter(({ source }) => source === 'bot').length
+  )
 }
 
 /** Tells that somebody came into or left a call in which none of our bots is, as Google told us. Once for each stay. */

@@ -3,6 +3,7 @@ import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { startChild } from './capture/child-process.ts'
+import { CHROMIUM_FOLDER } from './clear-work.ts'
 
 /** Chromium did not start; the message says what to do. */
 export class BrowserDidNotStart extends Error {
@@ -68,10 +69,15 @@ async function onlyRunsWithoutSandbox({ chromiumPath, chromiumArgs }: Started): 
 }
 
 async function showsBlankPage(chromiumPath: string, args: readonly string[]): Promise<boolean> {
-  const profile = await mkdtemp(join(tmpdir(), 'testigo-chromium-'))
+  const profile = await mkdtemp(join(tmpdir(), CHROMIUM_FOLDER))
   try {
+    const env = { ...process.env, TMPDIR: profile }
     const probe = ['--headless=new', `--user-data-dir=${profile}`, ...args, '--dump-dom', 'about:blank']
-    await using child = startChild(chromiumPath, probe, { name: 'Chromium', timeoutMs: PROBE_LIMIT_MS })
+    await using child = startChild(chromiumPath, probe, {
+      name: 'Chromium',
+      timeoutMs: PROBE_LIMIT_MS,
+      env,
+    })
     let shown = ''
     for await (const text of child.stdout) shown += String(text)
     const { reason, code } = await child.exit

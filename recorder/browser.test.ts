@@ -13,8 +13,9 @@ beforeAll(async () => {
 })
 afterAll(() => rm(dir, { recursive: true, force: true }))
 
-async function temporaryProfiles(): Promise<string[]> {
-  return (await readdir(tmpdir())).filter(name => name.startsWith('testigo-chromium-'))
+/** What Chromium and we make in the system's temporary folder. */
+async function temporaryFiles(): Promise<string[]> {
+  return (await readdir(tmpdir())).filter(name => /^(testigo-chromium-|\.?org\.chromium\.)/.test(name))
 }
 
 test('the page has exactly the size and language that were asked for, and is visible', async () => {
@@ -27,24 +28,26 @@ test('the page has exactly the size and language that were asked for, and is vis
   expect(seen).toEqual({ size: [1280, 720, 1], language: 'es-CO', visible: 'visible' })
 })
 
-test('stop ends every process and removes the temporary profile, also when called twice', async () => {
-  const before = await temporaryProfiles()
+test('stop ends every process and removes its temporary files, also when called twice', async () => {
+  const before = await temporaryFiles()
   const browser = await launchTestBrowser()
   const tree = await listProcessTree(browser.pid)
   expect(tree.length).toBeGreaterThan(3)
   await Promise.all([browser.stop(), browser.stop()])
   expect(await stillRunning(tree)).toEqual([])
-  expect((await temporaryProfiles()).filter(name => !before.includes(name))).toEqual([])
+  expect((await temporaryFiles()).filter(name => !before.includes(name))).toEqual([])
   expect((await browser.closed).reason).toBe('stopped')
 })
 
-test('a killed Chromium is noticed, its processes end and stop still tidies up', async () => {
+test('a killed Chromium is noticed, its processes end and nothing of it is left', async () => {
+  const before = await temporaryFiles()
   const browser = await launchTestBrowser()
   const tree = await listProcessTree(browser.pid)
   process.kill(browser.pid, 'SIGKILL')
   expect(await browser.closed).toEqual({ reason: 'killed', detail: 'signal SIGKILL' })
   await browser.stop()
   expect(await stillRunning(tree)).toEqual([])
+  expect((await temporaryFiles()).filter(name => !before.includes(name))).toEqual([])
 })
 
 test('a tab that hangs does not hold up the end', async () => {
@@ -92,14 +95,14 @@ test('nothing of ours listens on other interfaces than loopback', async () => {
 })
 
 test('a Chromium that is not there is refused with what to do', async () => {
-  const before = await temporaryProfiles()
+  const before = await temporaryFiles()
   const launching = launchTestBrowser({ chromiumPath: '/no/such/chromium' })
   await expect(launching).rejects.toMatchObject({
     name: 'BrowserDidNotStart',
     reason: 'not-found',
     message: expect.stringContaining('CHROMIUM_PATH'),
   })
-  expect((await temporaryProfiles()).filter(name => !before.includes(name))).toEqual([])
+  expect((await temporaryFiles()).filter(name => !before.includes(name))).toEqual([])
 })
 
 test('switches given twice are put together with ours and the sandbox stays on unless told', () => {

@@ -1,5 +1,5 @@
 // Chromium for one meeting: stock flags, one tab for the meeting, the capture extension's page, and no orphans.
-import { mkdtemp, rm } from 'node:fs/promises'
+import { mkdir, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -8,6 +8,7 @@ import { getExtensionPage, launch as launchWithExtension, wss as openedAtImport 
 import { within } from '../clock.ts'
 import { explainLaunchFailure } from './browser-start-failure.ts'
 import { mergeListSwitches } from './chromium-args.ts'
+import { CHROMIUM_FOLDER } from './clear-work.ts'
 import { listProcessGroup, listProcessTree, type ProcessStat, stillRunning } from './process-tree.ts'
 
 // puppeteer-stream opens a WebSocket server on every interface, without a token, as soon as it is imported
@@ -59,7 +60,7 @@ export interface RecorderBrowser extends AsyncDisposable {
   /** What Chromium said about the last tab that crashed, such as `killed (code 9)`; undefined while none did. */
   lastCrash(): string | undefined
   /**
-   * Ends the whole process tree and removes a temporary profile. May be called twice. `politely` (default): Chromium is
+   * Ends the whole process tree and removes its temporary files. May be called twice. `politely` (default): Chromium is
    * asked first, 5 s long; else it is killed.
    */
   stop(options?: { politely: boolean }): Promise<void>
@@ -84,25 +85,28 @@ export function chromiumSwitches(settings: BrowserSettings): string[] {
 
 /** Starts Chromium with the capture extension and one blank tab of exactly `width`×`height`. Throws `BrowserDidNotStart`. */
 export async function launchBrowser(settings: BrowserSettings): Promise<RecorderBrowser> {
-  const temporaryProfile =
-    settings.profileDir === undefined ? await mkdtemp(join(tmpdir(), 'testigo-chromium-')) : undefined
-  const removeTemporaryProfile = async () => {
-    // Chromium may still be letting go of its files for a moment after it ended.
-    if (temporaryProfile !== undefined)
-      await rm(temporaryProfile, { recursive: true, force: true, maxRetries: 10 })
-  }
+  // A Chromium that is killed leaves its own temporary files too, so all of it lies in one folder.
+  const folder = await mkdtemp(join(tmpdir(), CHROMIUM_FOLDER))
+  const temporaryFiles = join(folder, 'tmp')
+  await mkdir(temporaryFiles)
+  const userDataDir = settings.profileDir ?? join(folder, 'profile')
+  // Chromium may still be letting go of its files for a moment after it ended.
+  const removeFolder = () => rm(folder, { recursive: true, force: true, maxRetries: 10 })
   let browser: Browser | undefined
   try {
-    browser = await startChromium(settings, settings.profileDir ?? temporaryProfile ?? '')
-    return await openRecorderBrowser(browser, removeTemporaryProfile)
+    browser = await startChromium(settings, { userDataDir, temporaryFiles })
+    return await openRecorderBrowser(browser, removeFolder)
   } catch (error) {
     if (browser !== undefined) await endProcessTree(browser)
-    await removeTemporaryProfile()
+    await removeFolder()
     throw await explainLaunchFailure(error, settings)
   }
 }
 
-async function startChromium(settings: BrowserSettings, userDataDir: string): Promise<Browser> {
+async function startChromium(
+  settings: BrowserSettings,
+  { userDataDir, temporaryFiles }: { userDataDir: string; temporaryFiles: string },
+): Promise<Browser> {
   const { width, height } = settings
   let extensionTab: Promise<unknown> = Promise.resolve()
   const launcher = {
@@ -147,7 +151,7 @@ async function startChromium(settings: BrowserSettings, userDataDir: string): Pr
     handleSIGINT: false,
     handleSIGTERM: false,
     handleSIGHUP: false,
-    env: { ...process.env, LANGUAGE: settings.language },
+    env: { ...process.env, TMPDIR: temporaryFiles, LANGUAGE: settings.language },
   })
   try {
     await extensionTab
@@ -168,7 +172,7 @@ function outliveItsPipes(browser: Browser): void {
 
 async function openRecorderBrowser(
   browser: Browser,
-  removeTemporaryProfile: () => Promise<void>,
+  removeFolder: () => Promise<void>,
 ): Promise<RecorderBrowser> {
   const child = browser.process()
   const pid = child?.pid
@@ -189,7 +193,7 @@ async function openRecorderBrowser(
   await page.bringToFront()
   const lastCrash = await watchCrashes(browser)
   const stop = ({ politely } = { politely: true }) => {
-    stopping ??= endProcessTree(browser, politely).then(removeTemporaryProfile)
+    stopping ??= endProcessTree(browser, politely).then(removeFolder)
     return stopping
   }
   return {

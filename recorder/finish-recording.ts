@@ -1,8 +1,6 @@
 import { createHash } from 'node:crypto'
-import { createReadStream } from 'node:fs'
-import { mkdir, rm, stat } from 'node:fs/promises'
+import { mkdir, open, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pipeline } from 'node:stream/promises'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
 import { type Attempt, listAttempts } from '../db/attempts.ts'
@@ -224,9 +222,16 @@ async function storeManifest(
   return { key, sha256 }
 }
 
+const HASH_BYTES = 1024 * 1024
+
 /** SHA-256 of a file, in hexadecimal. */
 async function hashFile(file: string): Promise<string> {
   const hash = createHash('sha256')
-  await pipeline(createReadStream(file, { highWaterMark: 1024 * 1024 }), hash)
-  return hash.digest('hex')
+  await using handle = await open(file, 'r')
+  const held = Buffer.allocUnsafeSlow(HASH_BYTES)
+  for (;;) {
+    const { bytesRead } = await handle.read(held, 0, held.length)
+    if (bytesRead === 0) return hash.digest('hex')
+    hash.update(held.subarray(0, bytesRead))
+  }
 }

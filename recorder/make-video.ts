@@ -72,6 +72,7 @@ export async function makeVideo(
       const parts = encodedAgain ? await encodeAlike(given, workDir, until) : given
       const joined = await joinSegments(parts, file, {
         signal: until,
+        expectedMs: plan.pieces.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0),
         ...(plan.pieces.length > 1 && {
           chapters: (places: readonly JoinedAttempt[]) => chaptersOf(plan, places),
         }),

@@ -24,6 +24,6 @@ export async function proveStored(
     throw new NotStored(`${key} in the bucket is not the file that was made`)
   if (!reread) return
   const hash = createHash('sha256')
-  await pipeline(await store.get(key, signal), hash, { signal })
+  await pipeline(await store.get(key, signal, { proven: true }), hash, { signal })
   if (hash.digest('hex') !== sha256) throw new NotStored(`${key} was damaged on its way into the bucket`)
 }

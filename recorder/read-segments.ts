@@ -8,7 +8,7 @@ import { returnBuffers } from './return-memory.ts'
 const AHEAD_BYTES = 12 * 1024 * 1024
 const MOST_AHEAD = 6
 const PROOFS_AT_ONCE = 6
-const RETURN_EVERY_BYTES = 32 * 1024 * 1024
+const RETURN_EVERY_BYTES = 16 * 1024 * 1024
 
 /** An object is gone, or is not what was recorded. */
 export class SegmentLost extends Error {
@@ -56,21 +56,21 @@ async function readProven(
   { s3Key, sha256, sizeBytes }: Wanted,
   signal: AbortSignal,
 ): Promise<Buffer | 'is not there' | 'is not what was recorded'> {
-  const pieces: Buffer[] = []
+  // Filled as it comes: pieces put together at the end would take the memory twice.
+  const bytes = Buffer.allocUnsafeSlow(sizeBytes)
   const hash = createHash('sha256')
   let heldBytes = 0
   try {
-    for await (const piece of (await store.get(s3Key, signal)) as AsyncIterable<Buffer>) {
-      heldBytes += piece.length
-      if (heldBytes > sizeBytes) return 'is not what was recorded'
+    for await (const piece of (await store.get(s3Key, signal, { proven: true })) as AsyncIterable<Buffer>) {
+      if (heldBytes + piece.length > sizeBytes) return 'is not what was recorded'
       hash.update(piece)
-      pieces.push(piece)
+      heldBytes += piece.copy(bytes, heldBytes)
     }
   } catch (error) {
     if (error instanceof StorageFault && error.code === 'not_found') return 'is not there'
     throw error
   }
-  return hash.digest('hex') === sha256 ? Buffer.concat(pieces, heldBytes) : 'is not what was recorded'
+  return hash.digest('hex') === sha256 ? bytes.subarray(0, heldBytes) : 'is not what was recorded'
 }
 
 /**

@@ -1,4 +1,5 @@
 // In the call: records it, watches it, and when it is over closes what is open in the order that loses nothing.
+import { setTimeout as sleep } from 'node:timers/promises'
 import { withTimeout } from '../clock.ts'
 import type { Ending } from '../db/endings.ts'
 import type { Log } from '../log.ts'
@@ -122,6 +123,8 @@ export async function recordCall(visit: Visit, sink: VisitSink, call: InCall): P
   }
 }
 
+const BETTER_NAME_MS = 1_000
+
 function whatEndsIt(
   { signal, browser, capture }: InCall,
   segmenter: Segmenter,
@@ -144,7 +147,11 @@ function whatEndsIt(
     ),
     segmenter.failed.then(({ detail }) => over('capture_failed', detail)),
     stored.then(
-      () => over('capture_failed', 'the segments ended before the call'),
+      // When the browser dies its pictures may end a moment before its own end is told: that is the better name.
+      async () => {
+        await sleep(BETTER_NAME_MS, undefined, { ref: false })
+        return over('capture_failed', 'the segments ended before the call')
+      },
       (error: unknown) => over('storage_failed', String(error)),
     ),
   ])

@@ -1,3 +1,4 @@
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
@@ -7,7 +8,7 @@ import { endMeeting, moveRecording } from '../db/recordings.ts'
 import { findNeverMade, findUncopied, findWaiting } from '../db/stalled.ts'
 import type { Log } from '../log.ts'
 import type { Store } from '../storage/s3.ts'
-import { clearOldWork } from './clear-work.ts'
+import { clearOldBrowsers, clearOldWork } from './clear-work.ts'
 import { compareWithBucket } from './compare-bucket.ts'
 import { sendOwed } from './send-owed.ts'
 
@@ -48,6 +49,10 @@ export async function sweep(
     })
   }
   await compareWithBucket(deps, signal)
-  const cleared = await clearOldWork(join(deps.config.dataDir, 'work'), Date.now())
-  if (cleared.length > 0) log.info({ cleared: cleared.length }, 'work of jobs that died is cleared away')
+  const cleared = [
+    ...(await clearOldWork(join(deps.config.dataDir, 'work'), Date.now())),
+    ...(await clearOldBrowsers(tmpdir(), Date.now())),
+  ]
+  if (cleared.length > 0)
+    log.info({ cleared: cleared.length }, 'files of processes that died are cleared away')
 }

@@ -9,7 +9,7 @@ import { BEAT_MS } from './keep-beating.ts'
 import type { RecorderDeps } from './record-meeting.ts'
 import { sendOwed } from './send-owed.ts'
 import { type RecordingProcess, spawnRecording } from './spawn-recording.ts'
-import { takeDue } from './take-due.ts'
+import { type Taking, takeDue } from './take-due.ts'
 
 export interface Visits {
   /** Takes due meetings until `signal`: one child process for each. */
@@ -26,6 +26,11 @@ export interface Visits {
 }
 
 const POLL_MS = 500
+/**
+ * What was given back is due again a second later. Whoever gave it back would ask in that very moment, again and again,
+ * and the recorder that may have it would never be the first.
+ */
+const LEAVE_TO_OTHERS_MS = 1_700
 const REFUSALS_LOGGED_EVERY_MS = 30_000
 /** A child that has not begun by then hangs. */
 const CHILD_LOADS_MS = 30_000
@@ -41,7 +46,7 @@ export function createVisits(
   const running = new Map<string, { child: RecordingProcess; beganMs: number; over: Promise<void> }>()
   let refusalLoggedAt = Number.NEGATIVE_INFINITY
 
-  async function takeOne(): Promise<boolean> {
+  async function takeOne(): Promise<Taking> {
     const now = performance.now()
     const free = admit([...running.values()].map(({ beganMs }) => ({ ageMs: now - beganMs })))
     if (!free.ok) {
@@ -49,7 +54,7 @@ export function createVisits(
         refusalLoggedAt = performance.now()
         log.info({ because: free.because, running: running.size }, 'no meeting more is taken')
       }
-      return false
+      return 'nothing'
     }
     return takeDue(deps, ({ attempt, beside }) => start(attempt, beside))
   }
@@ -108,12 +113,16 @@ export function createVisits(
 
   return {
     async takeUntil(signal) {
+      let gaveBack = false
       while (!signal.aborted) {
-        const took = await takeOne().catch((error: unknown) => {
+        const found = await takeOne().catch((error: unknown) => {
           log.warn({ error }, 'no due meeting can be looked for')
-          return false
+          return 'nothing' as const
         })
-        if (!took) await clock.sleep(POLL_MS, signal).catch(() => undefined)
+        if (found === 'gave_back') gaveBack = true
+        if (found !== 'nothing') continue
+        await clock.sleep(gaveBack ? LEAVE_TO_OTHERS_MS : POLL_MS, signal).catch(() => undefined)
+        gaveBack = false
       }
     },
     count: () => running.size,

@@ -11,7 +11,7 @@ import { encodeLongCall, type LongCall } from './bench-finish/long-call.ts'
 const USAGE = `npm run bench:finish -- [options]
 
   --minutes LIST   lengths of the calls in minutes (default 10,60,240)
-  --bitrate N      bits per second of the picture (default 1500000)
+  --bitrate N      bits per second of the picture (default 1000000; the store used here keeps nothing of 2 GiB and more)
   --json           one JSON line per length instead of a table
 `
 const PAGE_BYTES = 4096
@@ -29,7 +29,7 @@ async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       minutes: { type: 'string', default: '10,60,240' },
-      bitrate: { type: 'string', default: '1500000' },
+      bitrate: { type: 'string', default: '1000000' },
       json: { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },

@@ -120,7 +120,9 @@ test('a large file goes up in parts and comes back into a file that is the same'
     sizeBytes: bytes.length,
   })
   expect((await readFile(join(folder, 'out.mp4'))).equals(bytes)).toBe(true)
-  expect(proxy.requestLines().filter(line => line.includes('partNumber='))).toHaveLength(3)
+  // On a busy machine a part may be sent twice.
+  const parts = proxy.requestLines().flatMap(line => /partNumber=\d+/.exec(line) ?? [])
+  expect([...new Set(parts)].sort()).toEqual([1, 2, 3, 4, 5].map(part => `partNumber=${part}`))
 })
 
 test('a download that breaks in the middle goes on where it broke', async () => {

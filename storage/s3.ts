@@ -50,8 +50,11 @@ interface ObjectHead extends StoredObject {
 export interface Store {
   /** Puts an object, from memory or from a file, in parts where it is large; the bytes are checked on arrival. */
   put(key: string, body: Buffer | { file: string }, options: PutOptions): Promise<StoredObject>
-  /** Opens an object for reading; the reader owns the stream and its end. */
-  get(key: string, signal?: AbortSignal): Promise<Readable>
+  /**
+   * Opens an object for reading; the reader owns the stream and its end. The bytes are checked against what the store
+   * says of them, unless the reader says that it does so itself (`proven`).
+   */
+  get(key: string, signal?: AbortSignal, options?: { proven: boolean }): Promise<Readable>
   /** Brings an object into a file that is complete when it appears; goes on where a broken download stopped. */
   getToFile(key: string, path: string, signal?: AbortSignal): Promise<StoredObject>
   /** `undefined` when there is no such object. */
@@ -104,6 +107,7 @@ export function createStore(
     },
   }
   const client = new S3Client(patient)
+  const clientOfProof = new S3Client({ ...patient, responseChecksumValidation: 'WHEN_REQUIRED' })
   const clientOfOneTry = new S3Client({ ...patient, retryStrategy: once })
   // Links are signed for the address that their reader uses, which may not be ours.
   const signer = new S3Client({
@@ -148,7 +152,7 @@ export function createStore(
         return { key, sizeBytes: await uploadFile(client, upload, limits, signal) }
       }),
 
-    get: async (key, signal) => {
+    get: async (key, signal, { proven } = { proven: false }) => {
       // The wall clock is for the answer to begin; how long the reader takes is the reader's matter.
       const request = new AbortController()
       const body = await withinWallClock(`get ${key}`, requestMs, signal, async limit => {
@@ -156,7 +160,8 @@ export function createStore(
         limit.addEventListener('abort', stop, { once: true })
         try {
           const command = new GetObjectCommand({ Bucket, Key: key })
-          return (await client.send(command, { abortSignal: request.signal })).Body as Readable
+          const asked = proven ? clientOfProof : client
+          return (await asked.send(command, { abortSignal: request.signal })).Body as Readable
         } finally {
           limit.removeEventListener('abort', stop)
         }
@@ -237,6 +242,7 @@ export function createStore(
 
     close: () => {
       client.destroy()
+      clientOfProof.destroy()
       clientOfOneTry.destroy()
       signer.destroy()
     },

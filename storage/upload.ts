@@ -30,7 +30,10 @@ interface TryLimits {
   longTryMs: number
 }
 
-const PART_BYTES = 8 * 1024 * 1024
+/** The least that S3 takes; larger ones are only more memory. */
+const PART_BYTES = 5 * 1024 * 1024
+/** Few large pieces: each is hashed, and joined to a part. */
+const READ_BYTES = 1024 * 1024
 const PARTS_AT_ONCE = 2
 const MAX_PARTS = 10_000
 const CLEAN_UP_MS = 10_000
@@ -49,7 +52,7 @@ export async function uploadFile(
   const { Bucket, Key, file, contentType, sha256, retention } = upload
   const { size: sizeBytes } = await stat(file)
   const hash = createHash('sha256')
-  const body = Readable.from(hashed(createReadStream(file), hash))
+  const body = Readable.from(hashed(createReadStream(file, { highWaterMark: READ_BYTES }), hash))
   try {
     await new Upload({
       client: boundTo(client, signal, limits),

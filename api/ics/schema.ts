@@ -2,7 +2,7 @@ import { z } from 'zod'
 import { PROBLEMS, type ProblemCode } from '../problem.ts'
 
 /** What reading a file finds in one event, beside the reasons of POST /v1/meetings. */
-export const ICS_REASONS = [
+const ICS_REASONS = [
   'bad_event',
   'no_uid',
   'no_start',

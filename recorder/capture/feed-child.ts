@@ -1,5 +1,6 @@
 // Bytes into a program's standard input, as fast as it takes them.
 import type { Writable } from 'node:stream'
+import { untilOver } from './until-over.ts'
 
 /**
  * Writes everything that comes and then closes the input. Stops at once when `over` settles, even while the source
@@ -23,26 +24,6 @@ export async function feedChild(
     // Tells the source that nobody reads on. A source that hangs answers never, so nobody waits for it.
     items.return?.()?.catch(() => undefined)
   }
-}
-
-/**
- * Waits for one thing after another, or for `over`: undefined then. Not `Promise.race`, which would leave a note at `over`
- * each time, and with it every chunk that was ever written, for as long as the program runs.
- */
-function untilOver(over: Promise<unknown>): <T>(work: Promise<T>) => Promise<T | undefined> {
-  let isOver = false
-  let giveUp = () => {}
-  const end = () => {
-    isOver = true
-    giveUp()
-  }
-  over.then(end, end)
-  return work =>
-    new Promise((resolve, reject) => {
-      giveUp = () => resolve(undefined)
-      work.then(resolve, reject)
-      if (isOver) giveUp()
-    })
 }
 
 function drained(stdin: Writable): Promise<void> {

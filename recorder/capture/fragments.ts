@@ -53,7 +53,7 @@ export async function* readFragments(
     else if (type === 'mdat' && moof !== undefined) {
       if (tracks === undefined)
         throw new BadFragmentedMp4('media-before-init', 'a fragment came before the moov box')
-      yield describeFragment(Buffer.concat([moof, bytes]), tracks)
+      yield describeFragment(joinNeighbours(moof, bytes), tracks)
       moof = undefined
     }
   }
@@ -69,7 +69,7 @@ async function* readTopLevelBoxes(
     pieces.push(piece)
     heldBytes += piece.length
     while (heldBytes >= neededBytes) {
-      const held = Buffer.concat(pieces)
+      const held = pieces.length === 1 ? asBuffer(pieces[0] as Uint8Array) : Buffer.concat(pieces)
       pieces = [held]
       const { type, sizeBytes } = readBoxHeader(held, 0)
       if (sizeBytes > MAX_FRAGMENT_BYTES) {
@@ -88,6 +88,18 @@ async function* readTopLevelBoxes(
       neededBytes = HEADER_BYTES
     }
   }
+}
+
+/** Two pieces as one; those that lie behind one another in memory are not copied. */
+function joinNeighbours(one: Buffer, next: Buffer): Buffer {
+  const areNeighbours = one.buffer === next.buffer && one.byteOffset + one.length === next.byteOffset
+  return areNeighbours
+    ? Buffer.from(one.buffer, one.byteOffset, one.length + next.length)
+    : Buffer.concat([one, next])
+}
+
+function asBuffer(bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length)
 }
 
 /** What a fragment (moof + mdat) of these tracks says about itself. Throws `BadFragmentedMp4`. */

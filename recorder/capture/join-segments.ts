@@ -1,12 +1,13 @@
-// Segments of one or more attempts → one plain MP4, moov first, by stream copy in one pass.
+// Segments of one or more attempts → one plain MP4, moov first, their media copied in one pass.
+import { once } from 'node:events'
 import { createReadStream } from 'node:fs'
-import { describeExit, startChild } from './child-process.ts'
 import { compareTracks, parameterSetsOf } from './decoder-parameters.ts'
 import { prefixKeyFrames, truncateFragment } from './edit-fragment.ts'
-import { feedChild } from './feed-child.ts'
-import { type FragmentPiece, type InitPiece, moveFragment, readFragments } from './fragments.ts'
+import { type FragmentPiece, type InitPiece, readFragments } from './fragments.ts'
 import { BadFragmentedMp4, type Track } from './mp4-boxes.ts'
-import { type Chapter, keepRoomForChapters, writeChapters } from './mp4-chapters.ts'
+import type { Chapter } from './mp4-chapters.ts'
+import { createMp4, type Mp4Writer } from './mp4-writer.ts'
+import { untilOver } from './until-over.ts'
 
 const JOIN_TIMEOUT_MS = 30 * 60_000
 
@@ -25,9 +26,9 @@ export interface JoinOptions {
   /** The longest the whole joining may take. Default 30 min. */
   timeoutMs?: number
   signal?: AbortSignal
-  /** Which ffmpeg. Default: the one in PATH. */
-  ffmpegPath?: string
-  /** Asked when the places are known; at most two chapters per part, and one more. The file itself is not copied again. */
+  /** About how long the file will last: its index gets the room for it at once. */
+  expectedMs?: number
+  /** Asked when the places are known. */
   chapters?(places: readonly JoinedAttempt[]): readonly Chapter[]
 }
 
@@ -44,7 +45,14 @@ export interface JoinedAttempt {
 
 /** The pieces did not become a file. */
 export class JoinFailed extends Error {
-  readonly reason: 'no-media' | 'unreadable-piece' | 'bad-media' | 'different-parameters' | 'ffmpeg-failed'
+  readonly reason:
+    | 'no-media'
+    | 'unreadable-piece'
+    | 'bad-media'
+    | 'different-parameters'
+    | 'ffmpeg-failed'
+    | 'not-written'
+    | 'timed-out'
 
   constructor(reason: JoinFailed['reason'], message: string, options?: ErrorOptions) {
     super(message, options)
@@ -54,7 +62,7 @@ export class JoinFailed extends Error {
 }
 
 /**
- * Joins parts one after another into `outFile` (H.264 + AAC copied, moov first) and says where each one lies. The file
+ * Joins parts one after another into `outFile` (nothing is decoded, moov first) and says where each one lies. The file
  * begins at 0 with picture and sound; between parts there is no hole. An attempt may come in several parts, with others
  * between them. Pieces stream through, one fragment is held at a time. Parts without media are left out. Parts of
  * another picture size, codec or kind of sound are refused with `different-parameters` (`compareTracks` says what
@@ -65,47 +73,66 @@ export async function joinSegments(
   outFile: string,
   options: JoinOptions = {},
 ): Promise<JoinedAttempt[]> {
-  const room = options.chapters === undefined ? [] : keepRoomForChapters(parts.length * 2 + 1)
-  await using child = startChild(options.ffmpegPath ?? 'ffmpeg', joinArgs(outFile, room), {
-    name: 'ffmpeg (join)',
-    timeoutMs: options.timeoutMs ?? JOIN_TIMEOUT_MS,
-    stdin: 'pipe',
-    ...(options.signal && { signal: options.signal }),
-  })
-  if (child.stdin === null) throw new Error('ffmpeg runs without standard input')
-  child.stdout.resume()
+  const limit = AbortSignal.timeout(options.timeoutMs ?? JOIN_TIMEOUT_MS)
+  const stop = options.signal ? AbortSignal.any([options.signal, limit]) : limit
+  const over = stop.aborted ? Promise.resolve() : once(stop, 'abort')
   const joined: JoinedAttempt[] = []
-  const fed = feedChild(layAttempts(parts, joined), child.stdin, child.exit).then(
-    () => undefined,
-    (error: unknown) => ({ error }),
-  )
-  const [exit, broken] = await Promise.all([child.exit, fed])
-  if (broken !== undefined) throw asJoinFailed(broken.error)
-  if (exit.reason !== 'exited' || exit.code !== 0) {
-    throw new JoinFailed('ffmpeg-failed', describeExit('ffmpeg', exit))
+  const laid = layAttempts(parts, joined)
+  const orOver = untilOver(over)
+  let writer: Mp4Writer | undefined
+  try {
+    for (;;) {
+      const item = await orOver(laid.next())
+      if (item === undefined) throw joiningStopped(options.signal)
+      if (item.done) break
+      const { value } = item
+      if (value.kind === 'init') writer = await openFile(outFile, value, options.expectedMs)
+      else await orNotWritten(writer?.write(value.fragment, value.byMs))
+    }
+    await orNotWritten(writer?.finish(options.chapters?.(joined) ?? []))
+    return joined
+  } catch (error) {
+    throw options.signal?.aborted ? error : asJoinFailed(error)
+  } finally {
+    // Tells the sources that nobody reads on. One that hangs answers never, so nobody waits for it.
+    laid.return().catch(() => undefined)
+    await writer?.[Symbol.asyncDispose]()
   }
-  if (options.chapters !== undefined) await writeChapters(outFile, options.chapters(joined))
-  return joined
 }
 
-/** ffmpeg's command line (a pure value). `-copyts`: it would else move the picture by the AAC priming of 21 ms. */
-function joinArgs(outFile: string, more: readonly string[]): string[] {
-  return [
-    ...['-hide_banner', '-nostdin', '-loglevel', 'error', '-copyts', '-f', 'mp4', '-i', 'pipe:0'],
-    ...['-map', '0:v:0', '-map', '0:a:0?', '-c', 'copy', '-movflags', '+faststart'],
-    ...more,
-    ...['-f', 'mp4', '-y', `file:${outFile}`],
-  ]
+function joiningStopped(signal: AbortSignal | undefined): unknown {
+  if (signal?.aborted) return signal.reason
+  return new JoinFailed('timed-out', 'joining the segments took too long')
+}
+
+function openFile(outFile: string, init: InitPiece, expectedMs: number | undefined): Promise<Mp4Writer> {
+  return orNotWritten(createMp4(outFile, init, expectedMs))
+}
+
+async function orNotWritten<T>(work: Promise<T> | undefined): Promise<T> {
+  try {
+    return (await work) as T
+  } catch (error) {
+    if (error instanceof BadFragmentedMp4) throw error
+    throw new JoinFailed('not-written', `the video could not be written: ${String(error)}`, { cause: error })
+  }
 }
 
 /** A fragment of sound may stand this much behind the pictures of its time (the segmenter's interleaving). */
 const SOUND_LAGS_MS = 2_000
 
-/** One stream of all parts: the first init piece, then every fragment moved to where it belongs. */
+/** A fragment, and by how much each of its tracks is to be moved. */
+interface LaidFragment {
+  kind: 'laid'
+  fragment: FragmentPiece
+  byMs(track: Track): number
+}
+
+/** All parts behind one another: the first init piece, then every fragment with the place to which it belongs. */
 async function* layAttempts(
   parts: readonly AttemptPieces[],
   joined: JoinedAttempt[],
-): AsyncGenerator<Buffer> {
+): AsyncGenerator<InitPiece | LaidFragment, void> {
   const opened: OpenedPart[] = []
   for (const [part, { init, media, untilMs }] of parts.entries()) {
     if (media.length > 0)
@@ -114,7 +141,7 @@ async function* layAttempts(
   const first = opened[0]?.init
   if (first === undefined) throw new JoinFailed('no-media', 'there is no media to join')
   const ownParameterSets = opened.map(({ init }) => compareInits(first, init)).includes('parameter-sets')
-  yield first.bytes
+  yield first
   const ends: TrackEnds = new Map()
   for (const part of opened) {
     const place = { part: part.part, startMs: 0, endMs: 0, pictures: 0, movedByMs: Number.NaN }
@@ -135,10 +162,9 @@ async function* layAttempts(
       }
       const { movedByMs } = place
       const byMs = (track: Track) => movedByMs + editMs(track)
-      moveFragment(piece, byMs)
       noteEnds(piece, byMs, ends)
       place.pictures += piece.pictures
-      yield piece.bytes
+      yield { kind: 'laid', fragment: piece, byMs }
     }
     if (place.pictures === 0) continue
     place.endMs = Math.max(...ends.values())

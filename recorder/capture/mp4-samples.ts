@@ -1,5 +1,6 @@
 // The samples of one fragment (moof + mdat, ISO/IEC 14496-12 §8.8): read, and written anew.
 import { BadFragmentedMp4, findBoxes, HEADER_BYTES, readBoxHeader, type Track } from './mp4-boxes.ts'
+import { box, words } from './write-box.ts'
 
 const NON_SYNC_SAMPLE = 0x10000
 const BASE_IS_MOOF = 0x020000
@@ -118,8 +119,11 @@ export interface RunToWrite {
   samples: readonly (Omit<Sample, 'dataAt' | 'sizeBytes'> & { data: Buffer })[]
 }
 
-/** The data of a sample, as a view. Throws `BadFragmentedMp4` when the fragment does not hold them. */
-export function dataOf({ dataAt, sizeBytes }: Sample, fragment: Buffer): Buffer {
+/** The data of a sample, or of several that lie behind one another, as a view. Throws `BadFragmentedMp4` when the fragment does not hold them. */
+export function dataOf(
+  { dataAt, sizeBytes }: Pick<Sample, 'dataAt' | 'sizeBytes'>,
+  fragment: Buffer,
+): Buffer {
   if (dataAt + sizeBytes > fragment.length) {
     throw new BadFragmentedMp4('bad-box', 'a fragment promises more data than it holds')
   }
@@ -160,17 +164,4 @@ function trafBytes({ samples }: RunToWrite): number {
   const tfdt = HEADER_BYTES + 12
   const trun = HEADER_BYTES + 12 + samples.length * 16
   return HEADER_BYTES + tfhd + tfdt + trun
-}
-
-function box(type: string, ...content: readonly Buffer[]): Buffer {
-  const header = Buffer.alloc(HEADER_BYTES)
-  header.writeUInt32BE(HEADER_BYTES + content.reduce((sum, { length }) => sum + length, 0))
-  header.write(type, 4, 'latin1')
-  return Buffer.concat([header, ...content])
-}
-
-function words(...numbers: readonly number[]): Buffer {
-  const bytes = Buffer.alloc(numbers.length * 4)
-  for (const [index, number] of numbers.entries()) bytes.writeInt32BE(number | 0, index * 4)
-  return bytes
 }

@@ -41,12 +41,12 @@ export async function handOut(
   await Promise.all(
     deps.map(async one => {
       while (taken < meetings) {
-        const took = await takeDue(one, () => {
+        const taking = await takeDue(one, () => {
           taken++
           lastAtMs = Date.now()
         })
         if (Date.now() > dueAtMs + LIMIT_MS) throw new Error(`only ${taken} of ${meetings} were handed out`)
-        if (!took) await systemClock.sleep(LOOK_MS)
+        if (taking !== 'took') await systemClock.sleep(LOOK_MS)
       }
     }),
   )
