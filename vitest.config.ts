@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { defineConfig } from 'vitest/config'
 
 const report = process.env.VITEST_REPORT
@@ -17,7 +18,14 @@ const BROWSER = [
   'sandbox/meet-web/**/*.test.ts',
   'sandbox/journeys/!(demo).test.ts',
 ]
-const COMMON = { pool: 'forks', testTimeout: 60_000, hookTimeout: 120_000, teardownTimeout: 20_000 } as const
+const COMMON = {
+  pool: 'forks',
+  testTimeout: 60_000,
+  hookTimeout: 120_000,
+  teardownTimeout: 20_000,
+  // For the many processes of ours that tests start: a fifth of the time each takes to load.
+  env: { NODE_COMPILE_CACHE: resolve(import.meta.dirname, '.testigo/compiled') },
+} as const
 
 export default defineConfig({
   test: {
@@ -29,7 +37,8 @@ export default defineConfig({
           name: 'light',
           include: ['**/*.test.ts'],
           exclude: ['**/node_modules/**', '.testigo/**', ...BROWSER, ...MEDIA],
-          maxWorkers: 2,
+          isolate: false,
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },

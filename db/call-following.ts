@@ -115,7 +115,7 @@ export async function noteCallEnded(
   { conference, endedAt, now }: { conference: string; endedAt: Date; now: Date },
 ): Promise<void> {
   const { id: meetingId } = meeting
-  await tx
+  const left = await tx
     .update(presences)
     .set({ leftAt: endedAt })
     .where(
@@ -126,6 +126,10 @@ export async function noteCallEnded(
         sql`starts_with(${presences.personKey}, ${`${conference}/`})`,
       ),
     )
+    .returning({ session: presences.personKey, name: presences.name })
+  if (!(await isBotInCall(tx, meetingId)))
+    for (const { session, name } of left)
+      await announceToldParticipant(tx, meeting, { kind: 'left', session, name, at: endedAt })
   await tx
     .update(meetings)
     .set({ actualEnd: endedAt })

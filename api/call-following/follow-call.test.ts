@@ -96,6 +96,16 @@ describe('a call', () => {
     expect(await world.read(id)).toMatchObject({ status: 'in_progress' })
   })
 
+  test('tells who left also where only its end is told', async () => {
+    const { id, meetingCode } = await world.make(soon(10))
+    world.google.peopleAre(meetingCode, [{ ...ana, id: 'ana-0' }])
+    await until('it is told who came', async () => (await eventsOf(id)).length === 2)
+    world.google.faults.add({ kind: 'losePush', service: 'pubsub', method: 'participant.v2.left' })
+    world.google.peopleAre(meetingCode, [])
+    await world.becomes(id, ({ actualEnd }) => actualEnd !== null)
+    expect(await eventsOf(id)).toEqual(['meeting.started', 'participant.joined', 'participant.left'])
+  })
+
   test('in which only our bot is does not begin the meeting', async () => {
     const { id, meetingCode } = await world.make(soon(5))
     const pushes = world.pushed.length
