@@ -26,7 +26,11 @@ export function withBodyRefusals(document: OpenApiDocument): OpenApiDocument {
       ['POST', 'PUT', 'PATCH'].includes(method) &&
       !operation.requestBody &&
       operation.security?.length !== 0
-    )
+    ) {
       addRefusals(operation, ['malformed_json', 'body_too_large', 'unsupported_media_type'])
+      // With a key it is compared with that of the repeat, whatever it is, and so has to be within measure.
+      if (operation.parameters?.some(({ name }) => name === 'Idempotency-Key'))
+        addRefusals(operation, ['invalid_request'])
+    }
   return document
 }

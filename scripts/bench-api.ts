@@ -9,6 +9,7 @@ import { type BenchWorld, openBenchWorld } from './bench-api/world.ts'
 const USAGE = `npm run bench:api -- [options]
 
   --meetings N      meetings in the database (default 1000000)
+  --data FOLDER     keeps the database there, and uses it again (default: all goes at the end)
   --seconds N       how long each load lasts (default 15)
   --connections N   requests on their way at once (default 50)
   --get-rate N      requests a second that arrive at random moments (default 500)
@@ -38,9 +39,9 @@ async function main(): Promise<void> {
     process.stdout.write(USAGE)
     return
   }
-  const { json, ...of } = options
+  const { json, data, ...of } = options
   const tell = (text: string) => process.stderr.write(`${text}\n`)
-  await using world = await openBenchWorld({ ...of, onProgress: tell })
+  await using world = await openBenchWorld({ ...of, ...(data && { data }), onProgress: tell })
   const figures = [...(await measureGet(world, of)), ...(await measureList(world, of))]
   const { figure, google } = await measureCreate(world, of)
   figures.push(figure)
@@ -57,10 +58,11 @@ async function main(): Promise<void> {
   process.stdout.write(json ? `${JSON.stringify(result)}\n` : tablesOf(result))
 }
 
-type Load = Omit<Options, 'json'>
+type Load = Omit<Options, 'json' | 'data'>
 
 interface Options {
   meetings: number
+  data: string | undefined
   seconds: number
   connections: number
   getRate: number
@@ -182,6 +184,7 @@ function readOptions(): Options | undefined {
   const { values } = parseArgs({
     options: {
       meetings: { type: 'string', default: '1000000' },
+      data: { type: 'string' },
       seconds: { type: 'string', default: '15' },
       connections: { type: 'string', default: '50' },
       'get-rate': { type: 'string', default: '500' },
@@ -194,7 +197,7 @@ function readOptions(): Options | undefined {
       help: { type: 'boolean', default: false },
     },
   })
-  const { json, help, ...words } = values
+  const { json, help, data, ...words } = values
   const of = Object.fromEntries(
     Object.entries(words).map(([name, word]) => [
       name.replace(/-(.)/, (_, letter) => letter.toUpperCase()),
@@ -202,7 +205,7 @@ function readOptions(): Options | undefined {
     ]),
   ) as unknown as Load
   const usable = Object.values(of).every(value => Number.isInteger(value) && value >= 1)
-  return help || !usable || of.meetings < 10_000 ? undefined : { ...of, json }
+  return help || !usable || of.meetings < 10_000 ? undefined : { ...of, data, json }
 }
 
 try {

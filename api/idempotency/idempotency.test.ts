@@ -3,6 +3,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { purgeRequests } from '../../db/idempotency.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
+import { openApiDocument } from '../openapi.ts'
+import { operationsOf } from '../openapi-document.ts'
 import { type Answer, newMeeting, openTestApi, signInUser, type TestApi } from '../test-api.ts'
 
 let google: GoogleSandbox
@@ -53,6 +55,19 @@ async function twice(method: string, path: string, sent: Sent = {}): Promise<Ans
     expect(again.headers.get(name), name).toBe(first.headers.get(name))
   return first
 }
+
+test('a body nested beyond all measure is refused as the document says, also where none is asked for', async () => {
+  const text = '['.repeat(50_000) + ']'.repeat(50_000)
+  for (const { path, method, operation } of operationsOf(openApiDocument())) {
+    if (!operation.parameters?.some(({ name }) => name === 'Idempotency-Key')) continue
+    const id = '7d444840-9dc0-41d1-b245-5ffdce74fad2'
+    const headers = { 'idempotency-key': someKey() }
+    const answer = await api.call(method, path.replace(/\{\w+\}/g, id), { text, headers })
+    const { status, body } = answer
+    const said = operation.responses[status]?.content?.['application/problem+json']?.examples
+    expect(Object.keys(said ?? {}), `${method} ${path} ${status}`).toContain(body.code)
+  }
+})
 
 describe('the same request with the same key', () => {
   test('makes one meeting, and is answered as the first time', async () => {

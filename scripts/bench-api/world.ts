@@ -1,10 +1,10 @@
 import { type ChildProcess, fork, spawn } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { chmod, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
+import { chmod, mkdir, mkdtemp, open, readFile, rm, writeFile } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { join, resolve } from 'node:path'
 import { sql } from 'drizzle-orm'
 import { systemClock } from '../../clock.ts'
 import { createApiKey } from '../../db/api-keys.ts'
@@ -42,14 +42,17 @@ const STOP_LIMIT_MS = 30_000
  */
 export async function openBenchWorld(of: {
   meetings: number
+  /** Folder in which the database stays, and is found again by the next run; without it all goes at the end. */
+  data?: string
   googleMs: number
   apiEnv?: Record<string, string>
   onProgress: (text: string) => void
 }): Promise<BenchWorld> {
   await using opened = new AsyncDisposableStack()
-  const dir = await mkdtemp(join(tmpdir(), 'testigo-bench-api-'))
+  const dir = of.data ? resolve(of.data) : await mkdtemp(join(tmpdir(), 'testigo-bench-api-'))
+  if (of.data) await mkdir(dir, { recursive: true })
+  else opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
   await chmod(dir, 0o755)
-  opened.defer(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
   const server = opened.use(await startEmbeddedPostgres(dir))
   await migrateDatabase(server.url)
   const queue = await openJobs(server.url, error => of.onProgress(String(error)))
@@ -59,13 +62,17 @@ export async function openBenchWorld(of: {
   for (const organization of ORGANIZATIONS)
     keys.push(await createApiKey(database.db, { organization, name: 'bench', role: 'service' }))
   const startedMs = performance.now()
-  await fillWithMeetings(server.url, {
-    count: of.meetings,
-    organizations: keys.map(({ organizationId }) => organizationId),
-    withJobs: true,
-    onProgress: done =>
-      of.onProgress(`${done} meetings, ${Math.round((performance.now() - startedMs) / 1000)} s`),
-  })
+  const [have] = await database.db.execute<{ some: boolean }>(
+    sql`select exists (select from meetings) as some`,
+  )
+  if (!have?.some)
+    await fillWithMeetings(server.url, {
+      count: of.meetings,
+      organizations: keys.map(({ organizationId }) => organizationId),
+      withJobs: true,
+      onProgress: done =>
+        of.onProgress(`${done} meetings, ${Math.round((performance.now() - startedMs) / 1000)} s`),
+    })
   const askers = []
   for (const { key, organizationId } of keys) {
     const rows = await database.db.execute<{ id: string }>(
