@@ -171,14 +171,161 @@ test('every member that the PL/SQL reads or writes is one of the document', () =
   for (const name of named) expect(known, name).toContain(`"${name}":`)
 })
 
+describe('the PL/SQL, as far as it can be judged without Oracle', () => {
+  const units = [...page.matchAll(/```sql\n(.*?)```/gs)].flatMap(([, code = '']) => code.split(/^\/$/m))
+  const unit = (start: string, holds = '') => {
+    const head = `create or replace package ${start} `
+    const found = units.filter(one => one.includes(head) && one.includes(holds))
+    expect(found, start).toHaveLength(1)
+    return found[0] ?? ''
+  }
+  const steps = page.split(/^## /m).filter(section => /^\d+\. /.test(section))
+
+  test('both transports keep what their specification promises, each with its own means', () => {
+    const [promised] = subprograms(unit('testigo_http'))
+    expect(promised?.name).toBe('send')
+    for (const [own, others] of [
+      ['utl_http', 'apex_web_service'],
+      ['apex_web_service', 'utl_http'],
+    ] as const) {
+      const body = unit('body testigo_http', `${own}.`)
+      expect(subprograms(body)).toContainEqual(promised)
+      expect(body).not.toContain(others)
+    }
+    const above = units.filter(one => !one.includes('package body testigo_http'))
+    expect(above.join('')).not.toMatch(/\b(utl_http|apex_web_service)\./)
+    expect(subprograms(unit('body testigo'))).toEqual(expect.arrayContaining(subprograms(unit('testigo'))))
+  })
+
+  test('every step has in PL/SQL whatever it has in curl', () => {
+    expect(steps).toHaveLength(9)
+    for (const step of steps) {
+      const title = step.slice(0, step.indexOf('\n'))
+      const shown = [...step.matchAll(/<!-- curl: (\w+) .*?-->\n```bash/g)].map(([, name = '']) => name)
+      const code = [...step.matchAll(/```sql\n(.*?)```/gs)].map(([, sql = '']) => sql).join('/\n')
+      const called = callsOf(code)
+        .filter(({ name }) => name === 'ask')
+        .map(call => operationOf(call, code))
+      expect(shown.length, title).toBeGreaterThan(0)
+      for (const operation of new Set(shown)) {
+        if (operation === 'createToken') expect(code).toContain('testigo.token')
+        else if (operation === 'none') expect(callsOf(code).map(({ name }) => name)).toContain('download')
+        else expect(called, title).toContain(operation)
+      }
+    }
+  })
+
+  test('every call of the package names what it has, with arguments that it takes', () => {
+    const there = new Map(subprograms(unit('testigo')).map(one => [one.name, one.parameters]))
+    const calls = callsOf(steps.join(''))
+    expect(calls.length).toBeGreaterThan(25)
+    for (const { name, given } of calls) {
+      const parameters = there.get(name) ?? []
+      expect([...there.keys()]).toContain(name)
+      expect(given.length, name).toBeLessThanOrEqual(parameters.length)
+      const filled = given.map((one, at) => /^(\w+)\s*=>/.exec(one)?.[1] ?? parameters[at]?.name)
+      for (const one of filled) expect(parameters.map(parameter => parameter.name)).toContain(one)
+      expect(new Set(filled).size, name).toBe(filled.length)
+      for (const one of parameters) if (!one.hasDefault) expect(filled, name).toContain(one.name)
+    }
+    for (const [, name] of withoutTexts(units.join('')).matchAll(/\btestigo\.(\w+)/g))
+      expect([...there.keys(), 't_answer'], name).toContain(name)
+  })
+
+  test('every variable is declared, and every bracket and block is closed', () => {
+    for (const text of units.map(withoutTexts)) {
+      const count = (pattern: RegExp) => [...text.matchAll(pattern)].length
+      expect(count(/\(/g), text).toBe(count(/\)/g))
+      if (!/\b(begin|package)\b/.test(text)) continue
+      // Each if, loop and case has an end of its own, and so has each begin; a package has one more.
+      const opened = count(/(?<!end )\b(begin|if|loop|case)\b/g) + count(/\bcreate or replace package\b/g)
+      expect(count(/\bend\b/g), text).toBe(opened)
+      const declared = [
+        ...text.matchAll(DECLARED),
+        ...text.matchAll(/\bfor (\w+) in\b/g),
+        ...text.matchAll(/\b(p_\w+)\s+(?:in|out)\b/g),
+      ].map(([, name]) => name)
+      // A body sees the constants of its specification.
+      const [, own] = /package body (\w+)/.exec(text) ?? []
+      if (own) declared.push(...[...unit(own).matchAll(/\b(c_\w+)\s+constant\b/g)].map(([, name]) => name))
+      for (const [, name] of text.matchAll(/(?<![.\w:])([lgcp]_\w+)(?!\w*\s*=>)/g))
+        expect(declared, text).toContain(name)
+    }
+  })
+})
+
+const DECLARED =
+  /\b([lgc]_\w+)\s+(?:constant\s+)?(?:varchar2|number|\w*integer|boolean|[bc]lob|raw|date|json_\w+_t|t_\w+|\w+\.\w+)\b/g
+
+interface Subprogram {
+  name: string
+  parameters: { name: string; type: string; hasDefault: boolean }[]
+  returns: string | undefined
+}
+
+/** PL/SQL without its comments; its texts are empty. */
+function withoutTexts(code: string): string {
+  return code.replaceAll(/q'\[.*?\]'|'(?:[^']|'')*'|--[^\n]*/gs, part => (part.startsWith('--') ? '' : "''"))
+}
+
+/** The functions and procedures that a package declares or defines at its own level. */
+function subprograms(code: string): Subprogram[] {
+  const heads = /^ {2}(?:function|procedure) (\w+)\s*(?:\(([^)]*)\))?(?:\s*return (\w+))?/gm
+  return [...withoutTexts(code).matchAll(heads)].map(([, name = '', list = '', returns]) => ({
+    name,
+    parameters: list
+      .split(',')
+      .map(one => one.trim().replaceAll(/\s+/g, ' '))
+      .filter(Boolean)
+      .map(one => {
+        const [, parameter = '', type = '', byDefault] = /^(\w+) (.*?)( default .*)?$/.exec(one) ?? []
+        return { name: parameter, type, hasDefault: byDefault !== undefined }
+      }),
+    returns,
+  }))
+}
+
+/** The calls of the package's members, each with its arguments as they are written. */
+function callsOf(code: string): { name: string; given: string[]; at: number }[] {
+  return [...code.matchAll(/\btestigo\.(\w+)\(/g)].map(({ 0: head, 1: name = '', index }) => {
+    const start = index + head.length
+    const given = ['']
+    let depth = 1
+    for (const [part] of code.slice(start).matchAll(/'(?:[^']|'')*'|[^']/g)) {
+      if (part === '(') depth += 1
+      if (part === ')') depth -= 1
+      if (depth === 0) break
+      if (part === ',' && depth === 1) given.push('')
+      else given.push(`${given.pop()}${part}`)
+    }
+    return { name, given: given.map(one => one.trim()).filter(Boolean), at: index }
+  })
+}
+
+/** Which operation a call of `testigo.ask` is; its method and address where there is none. */
+function operationOf({ given, at }: { given: string[]; at: number }, code: string): string {
+  const [method = '', path = ''] = given
+  const before = code.slice(0, at)
+  const isVariable = /^\w+$/.test(path)
+  const written = isVariable ? before.slice(before.lastIndexOf(`${path} := `) + path.length + 4) : path
+  const [address = ''] = written
+    .split('||')
+    .map(part => part.trim())
+    .map(part => /^'([^']*)'/.exec(part)?.[1] ?? '{}')
+    .join('')
+    .split('?')
+  const asked = `${method.replaceAll("'", '')} ${address}`
+  const found = operationsOf(document).find(
+    one => `${one.method} ${one.path.replaceAll(/\{\w+\}/g, '{}')}` === asked,
+  )
+  return found?.operation.operationId ?? asked
+}
+
 test('the addresses that the PL/SQL calls are those of operations', () => {
-  const called = [
-    ...page.matchAll(/testigo\.ask\('(\w+)', '([^']+)'( \|\| :testigo_id(?: \|\| '([^']*)')?)?/g),
-  ]
-  expect(called.length).toBeGreaterThanOrEqual(5)
-  const there = operationsOf(document).map(({ method, path }) => `${method} ${path}`)
-  for (const [, method, path, hasId, rest = ''] of called)
-    expect(there).toContain(`${method} ${path}${hasId ? '{id}' : ''}${rest}`)
+  const calls = callsOf(page).filter(({ name }) => name === 'ask')
+  expect(calls.length).toBeGreaterThan(12)
+  const known = operationsOf(document).map(({ operation }) => operation.operationId)
+  for (const call of calls) expect(known).toContain(operationOf(call, page))
 })
 
 test('the reasons that the page tells to watch for are those of the API', () => {
