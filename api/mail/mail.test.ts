@@ -150,10 +150,17 @@ describe('who gets mail', () => {
     expect((await rows()).map(row => row.recipient)).toEqual(['a@clinica.example', 'b@clinica.example'])
   })
 
-  test('nobody, where it is switched off', async () => {
-    await set({ notifications: { to: ['b@clinica.example'], recordingAvailable: false } })
-    await available('a')
-    expect(await rows()).toEqual([])
+  test.each([
+    ['recording.available', 'recordingAvailable'],
+    ['recording.failed', 'recordingFailed'],
+    ['coverage.alert', 'coverageAlert'],
+  ] as const)('nobody, of %s where %s is off, and of the others as before', async (kind, name) => {
+    await set({ notifications: { to: ['b@clinica.example'], [name]: false } })
+    for (const one of ['recording.available', 'recording.failed', 'coverage.alert'] as const)
+      await mailAdministrators(database.db, { organizationId, meetingId, kind: one, onceKey: one })
+    const told = (await rows()).map(row => row.kind)
+    expect(told).toHaveLength(2)
+    expect(told).not.toContain(kind)
   })
 })
 
@@ -340,6 +347,52 @@ describe('what a mail says', () => {
     expect(subject).toMatch(/^Recording incomplete: /)
     expect(words).toContain('The recording holds less than 99 % of the call.')
     expect(words).toContain('Length of the recording: 1:02:05')
+  })
+
+  test.each([
+    [
+      'recording.available',
+      'es',
+      'Grabación disponible con faltantes: ',
+      'La grabación de la reunión está disponible, pero le faltan partes.',
+      'Abrir la grabación en Google Drive',
+    ],
+    [
+      'recording.available',
+      'en',
+      'Recording available, with gaps: ',
+      'The recording of the meeting is available, but parts of it are missing.',
+      'Open the recording in Google Drive',
+    ],
+    [
+      'meeting.alarm',
+      'es',
+      'Recordatorio: ',
+      'Le recordamos su reunión. La llamada se grabará.',
+      'Unirse a la llamada',
+    ],
+    [
+      'meeting.alarm',
+      'en',
+      'Reminder: ',
+      'This is a reminder of your meeting. The call will be recorded.',
+      'Join the call',
+    ],
+  ] as const)('of %s is in the language of the organisation (%s)', (kind, language, begins, lead, link) => {
+    const { subject, text: words } = renderMail(mailContent(kind, language, matter), language)
+    expect(subject.startsWith(`${begins}<b>Comité</b>`), subject).toBe(true)
+    expect(words).toContain(lead)
+    expect(words).toContain(link)
+    expect(words).toContain(kind === 'meeting.alarm' ? matter.joinUrl : matter.driveLink)
+    expect(words.includes('1:02:05')).toBe(kind === 'recording.available')
+  })
+
+  test('of a whole recording names no gaps', () => {
+    const whole = (language: 'es' | 'en') =>
+      renderMail(mailContent('recording.available', language, { ...matter, partial: false }), language)
+        .subject
+    expect(whole('es')).toMatch(/^Grabación disponible: /)
+    expect(whole('en')).toMatch(/^Recording available: /)
   })
 
   test('never becomes markup or another line', () => {
