@@ -4,6 +4,7 @@ import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
 import {
   type FollowingWorld,
+  nothingLeft,
   openFollowingWorld,
   PUSHER,
   QUICK_GOOGLE,
@@ -94,6 +95,25 @@ describe('a call', () => {
     await world.becomes(id, ({ actualEnd }) => actualEnd !== null)
     // People may come back before its scheduled end.
     expect(await world.read(id)).toMatchObject({ status: 'in_progress' })
+  })
+
+  test('that ends after its scheduled end, where no bot of ours is, ends the meeting', async () => {
+    const { id, meetingCode } = await world.make(soon(10))
+    world.google.peopleAre(meetingCode, [{ ...ana, id: 'ana-4' }])
+    await until('it is told who came', async () => (await eventsOf(id)).length === 2)
+    await nothingLeft(world.api)
+    await world.api.db.execute(
+      sql`update meetings set starts_at = now() - interval '1 hour', ends_at = now() where id = ${id}`,
+    )
+    world.google.peopleAre(meetingCode, [])
+    const { actualStart, actualEnd } = await world.becomes(id, ({ status }) => status === 'ended')
+    expect(Date.parse(actualEnd)).toBeGreaterThanOrEqual(Date.parse(actualStart))
+    expect(await eventsOf(id)).toEqual([
+      'meeting.started',
+      'participant.joined',
+      'participant.left',
+      'meeting.ended',
+    ])
   })
 
   test('tells who left also where only its end is told', async () => {
