@@ -42,7 +42,12 @@ export function openDatabase(
     connect_timeout: 10,
     idle_timeout: 60,
     onnotice: () => {},
-    connection: { statement_timeout: statementTimeoutMs, application_name: 'testigo' },
+    connection: {
+      statement_timeout: statementTimeoutMs,
+      application_name: 'testigo',
+      // Starting them costs more than ten of our queries. (As text: a number that is 0 would not be sent.)
+      max_parallel_workers_per_gather: '0',
+    },
   })
   const db = drizzle(prepared ? preparing(pool) : pool, { schema })
   let closed: Promise<void> | undefined

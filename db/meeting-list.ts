@@ -1,4 +1,4 @@
-import { and, eq, gte, inArray, lt, type SQL, sql } from 'drizzle-orm'
+import { and, eq, gte, inArray, lt, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { AnyPgColumn } from 'drizzle-orm/pg-core'
 import type { Queryable } from './connect.ts'
 import type { MeetingWithRecording } from './meeting-view.ts'
@@ -48,8 +48,8 @@ export interface ListRequest {
   ownOnly: boolean
 }
 
-// Words that many meetings have are met among the first so many in the order of the list.
-const FIRST_MEETINGS = 1000
+// Words that many meetings have are met among the first of the list: so many for each that is wanted.
+const FIRST_FOR_EACH = 6
 // Otherwise so many with the words asked for are all looked at and put in order; of more, each is met soon enough.
 const FEW_MEETINGS = 4000
 
@@ -60,16 +60,16 @@ const FEW_MEETINGS = 4000
 export async function listMeetings(tx: Queryable, request: ListRequest): Promise<MeetingWithRecording[]> {
   const { text } = request.filter
   if (text === undefined) return meetingsOf(tx, request, pageOf(request, request.limit))
-  const withWords = hasWords(request.organizationId, text)
+  const { organizationId, limit } = request
   const direction = directionOf(request.order)
   const amongFirst = sql`
-    select first.id, first.at from (${pageOf(request, FIRST_MEETINGS)}) first
-    inner join ${meetings} on ${meetings.id} = first.id where ${withWords}
-    order by first.at ${direction}, first.id ${direction} limit ${sql.raw(String(request.limit))}`
+    select first.id, first.at from (${pageOf(request, FIRST_FOR_EACH * limit)}) first
+    where ${hasWords(sql`first.id`, organizationId, text)}
+    order by first.at ${direction}, first.id ${direction} limit ${sql.raw(String(limit))}`
   const soon = await meetingsOf(tx, request, amongFirst)
-  if (soon.length === request.limit) return soon
+  if (soon.length === limit) return soon
   const few = await findWords(tx, text)
-  return meetingsOf(tx, request, pageOf(request, request.limit, few ?? withWords))
+  return meetingsOf(tx, request, pageOf(request, limit, few ?? hasWords(meetings.id, organizationId, text)))
 }
 
 function meetingsOf(tx: Queryable, request: ListRequest, page: SQL): Promise<MeetingWithRecording[]> {
@@ -153,11 +153,11 @@ function isBehind(
 
 const directionOf = ({ descending }: ListOrder) => sql.raw(descending ? 'desc' : 'asc')
 
-// As a scalar, since a join might begin with the words of all meetings.
-function hasWords(organizationId: string, text: string): SQL {
+// As a scalar, since a join might begin with the words of all meetings. What is looked for is worked out once, not for each.
+function hasWords(id: SQLWrapper, organizationId: string, text: string): SQL {
   return sql`(
-    select of_meeting.words @@ testigo_word_query(${organizationId}::uuid, testigo_words(${text}))
-    from meeting_words of_meeting where of_meeting.meeting_id = ${meetings.id})`
+    select of_meeting.words @@ (select testigo_word_query(${organizationId}::uuid, testigo_words(${text})))
+    from meeting_words of_meeting where of_meeting.meeting_id = ${id})`
 }
 
 /** The condition that a meeting is one of those with the words of a text; undefined where these are many. */

@@ -38,10 +38,24 @@ create or replace function testigo_find_words(wanted text[], most integer) retur
 language plpgsql stable security definer set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
   organization constant uuid := nullif(current_setting('testigo.organization', true), '')::uuid;
+  frequent text[];
+  rare text[];
 begin
+  -- The index gathers all meetings with words that begin so, for each of the words that are wanted. Those that many have are
+  -- left to be looked at in the meetings that have the others.
+  select most_common_elems::text::text[] into frequent from pg_stats
+    where schemaname = 'public' and tablename = 'meeting_words' and attname = 'words';
+  select array_agg(word) into rare from unnest(wanted) word
+    where not exists (
+      select from unnest(frequent) often where starts_with(often, testigo_words_mark(organization) || word)
+    );
   return query
-    select meeting_id from meeting_words
-    where organization_id = organization and words @@ testigo_word_query(organization, wanted) limit most;
+    select candidate.meeting_id from (
+      select w.meeting_id, w.words from meeting_words w
+      where w.organization_id = organization and w.words @@ testigo_word_query(organization, coalesce(rare, wanted))
+      offset 0
+    ) candidate
+    where candidate.words @@ testigo_word_query(organization, wanted) limit most;
 end
 $$;
 

@@ -12,14 +12,17 @@ const USAGE = `npm run bench:api -- [options]
   --data FOLDER     keeps the database there, and uses it again (default: all goes at the end)
   --seconds N       how long each load lasts (default 15)
   --connections N   requests on their way at once (default 50)
-  --get-rate N      requests a second that arrive at random moments (default 500)
-  --list-rate N     the same for lists (default 150)
+  --get-rate N      requests a second that arrive at random moments (default 200)
+  --list-rate N     the same for lists (default 100)
+  --create-rate N   the same for new meetings (default 20)
   --limit N         meetings of a page (default 50)
   --google-ms N     how long Google takes for each call (default 300)
   --due N           meetings due in the same minute (default 1000)
   --recorders N     recorders that take them (default 10)
   --json            one line of JSON instead of tables
 `
+
+const WARM_UP_SECONDS = 5
 
 interface Figure {
   what: string
@@ -43,8 +46,8 @@ async function main(): Promise<void> {
   const tell = (text: string) => process.stderr.write(`${text}\n`)
   await using world = await openBenchWorld({ ...of, ...(data && { data }), onProgress: tell })
   const figures = [...(await measureGet(world, of)), ...(await measureList(world, of))]
-  const { figure, google } = await measureCreate(world, of)
-  figures.push(figure)
+  const { figures: creating, google } = await measureCreate(world, of)
+  figures.push(...creating)
   const due = await handOut(world.databaseUrl, world.env, { meetings: of.due, recorders: of.recorders })
   const result = {
     meetings: of.meetings,
@@ -67,6 +70,7 @@ interface Options {
   connections: number
   getRate: number
   listRate: number
+  createRate: number
   limit: number
   googleMs: number
   due: number
@@ -96,36 +100,37 @@ async function measureList({ apiUrl: url, askers }: BenchWorld, of: Load): Promi
 }
 
 /**
- * Closed: each connection waits for Google most of the time, as callers do. What Google took is known exactly: every call to
- * it is answered at a set time, and a request makes its calls one after the other. What is beyond is ours, also where the
- * sandbox was late.
+ * What Google took is known exactly: every call to it is answered at a set time, and a request makes its calls one after the
+ * other. What is beyond is ours, also where the sandbox was late.
  */
 async function measureCreate({ apiUrl: url, askers, googleCalls }: BenchWorld, of: Load) {
   const { connections, seconds, googleMs } = of
-  await googleCalls()
-  const load = await loadClosed({
-    url,
-    connections,
-    seconds,
-    next: createQuestions(askers),
-    warmUpSeconds: 0,
-  })
-  const { calls, lateMs } = await googleCalls()
-  const callsOfEach = calls / load.answers.length
-  const googleMsOfEach = Math.round(callsOfEach) * googleMs
-  const beyond = load.answers.map(({ latencyMs }) => latencyMs - googleMsOfEach)
-  if (Math.min(...beyond) < 0)
-    throw new Error('requests were answered before Google was: its time is not known')
-  return {
-    figure: {
-      ...figureOf('create, Google’s time taken out', 'closed', load),
-      p50Ms: percentile(beyond, 50),
-      p95Ms: percentile(beyond, 95),
-      p99Ms: percentile(beyond, 99),
-    },
-    google: { msOfOneCall: googleMs, callsOfEach, lateMsOfOneCall: lateMs / calls },
+  const next = createQuestions(askers)
+  const measure = async (way: Figure['way'], run: () => Promise<LoadResult<Question>>) => {
+    await googleCalls()
+    const load = await run()
+    const { calls, lateMs } = await googleCalls()
+    const callsOfEach = calls / load.answers.length
+    const google = { msOfOneCall: googleMs, callsOfEach, lateMsOfOneCall: lateMs / calls }
+    const beyond = load.answers.map(({ latencyMs }) => latencyMs - Math.round(callsOfEach) * googleMs)
+    if (Math.min(...beyond) < 0)
+      throw new Error('requests were answered before Google was: its time is not known')
+    const what = 'create, Google’s time taken out'
+    return { figure: { ...figureOf(what, way, load), ...percentilesOf(beyond) }, google }
   }
+  const common = { url, connections, seconds, next, warmUpSeconds: 0 }
+  // Each connection of the process has its statements planned before.
+  await loadOpen({ ...common, seconds: WARM_UP_SECONDS, perSecond: of.createRate })
+  const open = await measure('open', () => loadOpen({ ...common, perSecond: of.createRate }))
+  const closed = await measure('closed', () => loadClosed(common))
+  return { figures: [open.figure, closed.figure], google: open.google }
 }
+
+const percentilesOf = (times: readonly number[]) => ({
+  p50Ms: percentile(times, 50),
+  p95Ms: percentile(times, 95),
+  p99Ms: percentile(times, 99),
+})
 
 const kindsOf = (load: LoadResult<Question>) =>
   [...new Set(load.answers.map(({ request }) => request.kind))].sort()
@@ -138,9 +143,7 @@ function figureOf(what: string, way: Figure['way'], load: LoadResult<Question>, 
     way,
     requests: answers.length,
     perSecond: (load.perSecond * answers.length) / load.answers.length,
-    p50Ms: percentile(times, 50),
-    p95Ms: percentile(times, 95),
-    p99Ms: percentile(times, 99),
+    ...percentilesOf(times),
     answerBytes: Math.round(answers.reduce((sum, { bytes }) => sum + bytes, 0) / answers.length),
   }
 }
@@ -187,8 +190,9 @@ function readOptions(): Options | undefined {
       data: { type: 'string' },
       seconds: { type: 'string', default: '15' },
       connections: { type: 'string', default: '50' },
-      'get-rate': { type: 'string', default: '500' },
-      'list-rate': { type: 'string', default: '150' },
+      'get-rate': { type: 'string', default: '200' },
+      'list-rate': { type: 'string', default: '100' },
+      'create-rate': { type: 'string', default: '20' },
       limit: { type: 'string', default: '50' },
       'google-ms': { type: 'string', default: '300' },
       due: { type: 'string', default: '1000' },

@@ -55,7 +55,7 @@ export async function handOut(
 
 async function openRecorder(databaseUrl: string, config: Config, at: number) {
   const log = createLog('silent')
-  const database = openDatabase(databaseUrl)
+  const database = openDatabase(databaseUrl, { prepared: true })
   const jobs = await openJobs(databaseUrl, error => {
     throw error
   })
@@ -74,7 +74,9 @@ async function makeDue(databaseUrl: string, count: number): Promise<number> {
   await database.db.transaction(async tx => {
     const moved = await tx.execute<{ id: string }>(sql`
       update meetings set starts_at = ${dueAt.toISOString()}, ends_at = ${new Date(dueAt.getTime() + 3_600_000).toISOString()}
-      where id in (select id from meetings where status = 'scheduled' order by starts_at desc limit ${count}) returning id`)
+      where id in (
+        select singleton_key::uuid from pgboss.job where name = 'record-meeting' and state = 'created' and start_after > now()
+        order by start_after desc limit ${count}) returning id`)
     if (moved.length < count) throw new Error(`there are only ${moved.length} meetings to come`)
     await tx.execute(sql`
       update pgboss.job set start_after = ${dueAt.toISOString()}

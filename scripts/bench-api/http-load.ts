@@ -100,7 +100,7 @@ interface RunClock {
 }
 
 async function run<R extends Request>(
-  { url, connections: count, seconds, warmUpSeconds = 2 }: Load<R>,
+  { url, connections: count, seconds, warmUpSeconds = 5 }: Load<R>,
   work: (
     connections: Connection[],
     clock: RunClock,
@@ -132,13 +132,17 @@ interface Connection {
 
 const ANSWER_LIMIT_MS = 60_000
 
-// No client library: each request of one costs this machine as much as the answer to it.
-async function openConnection(host: string, port: number): Promise<Connection> {
+function openSocket(host: string, port: number): Promise<Socket> {
   const socket = connect({ host, port, noDelay: true })
-  await new Promise<void>((resolve, reject) => {
-    socket.once('connect', resolve)
+  return new Promise((resolve, reject) => {
+    socket.once('connect', () => resolve(socket))
     socket.once('error', reject)
   })
+}
+
+// No client library: each request of one costs this machine as much as the answer to it.
+async function openConnection(host: string, port: number): Promise<Connection> {
+  let socket = await openSocket(host, port)
   let answer:
     | { request: Request; resolve: (bytes: number) => void; reject: (error: Error) => void }
     | undefined
@@ -151,39 +155,48 @@ async function openConnection(host: string, port: number): Promise<Connection> {
     answer = undefined
     socket.destroy()
   }
-  socket.on('data', chunk => {
-    parts.push(chunk)
-    haveBytes += chunk.length
-    if (wantedBytes === Number.POSITIVE_INFINITY) {
-      const all = parts.length === 1 ? chunk : Buffer.concat(parts)
-      headBytes = all.indexOf('\r\n\r\n') + 4
-      if (headBytes < 4) return
-      const head = all.toString('latin1', 0, headBytes)
-      const status = Number(head.slice(9, 12))
-      const [, length] = /\r\ncontent-length: (\d+)/i.exec(head) ?? []
-      if (length === undefined) return fail(new Error(`an answer without a length:\n${head}`))
-      wantedBytes = headBytes + Number(length)
-      if (status !== answer?.request.expected && haveBytes >= wantedBytes)
-        return fail(new Error(`answered with ${all.toString()}\nto ${answer?.request.text}`))
-    }
-    if (haveBytes < wantedBytes) return
-    const { resolve } = answer ?? {}
-    const bodyBytes = wantedBytes - headBytes
-    answer = undefined
-    parts = []
-    haveBytes = 0
-    wantedBytes = Number.POSITIVE_INFINITY
-    resolve?.(bodyBytes)
-  })
-  socket.on('error', fail)
-  socket.on('close', () => fail(new Error('the server closed a connection')))
-  socket.setTimeout(ANSWER_LIMIT_MS, () => fail(new Error(`no answer within ${ANSWER_LIMIT_MS / 1000} s`)))
+  const listen = () => {
+    socket.on('data', chunk => {
+      parts.push(chunk)
+      haveBytes += chunk.length
+      if (wantedBytes === Number.POSITIVE_INFINITY) {
+        const all = parts.length === 1 ? chunk : Buffer.concat(parts)
+        headBytes = all.indexOf('\r\n\r\n') + 4
+        if (headBytes < 4) return
+        const head = all.toString('latin1', 0, headBytes)
+        const status = Number(head.slice(9, 12))
+        const [, length] = /\r\ncontent-length: (\d+)/i.exec(head) ?? []
+        if (length === undefined) return fail(new Error(`an answer without a length:\n${head}`))
+        wantedBytes = headBytes + Number(length)
+        if (status !== answer?.request.expected && haveBytes >= wantedBytes)
+          return fail(new Error(`answered with ${all.toString()}\nto ${answer?.request.text}`))
+      }
+      if (haveBytes < wantedBytes) return
+      const { resolve } = answer ?? {}
+      const bodyBytes = wantedBytes - headBytes
+      answer = undefined
+      parts = []
+      haveBytes = 0
+      wantedBytes = Number.POSITIVE_INFINITY
+      resolve?.(bodyBytes)
+    })
+    socket.on('error', fail)
+    socket.on('close', () => fail(new Error('the server closed a connection')))
+    socket.setTimeout(ANSWER_LIMIT_MS, () => fail(new Error(`no answer within ${ANSWER_LIMIT_MS / 1000} s`)))
+  }
+  listen()
   return {
-    ask: request =>
-      new Promise((resolve, reject) => {
+    async ask(request) {
+      // The server closes what nobody used for some seconds.
+      if (socket.destroyed || socket.readyState !== 'open') {
+        socket = await openSocket(host, port)
+        listen()
+      }
+      return new Promise((resolve, reject) => {
         answer = { request, resolve, reject }
         socket.write(request.text)
-      }),
+      })
+    },
     close: () => closeQuietly(socket),
   }
 }
