@@ -4,7 +4,7 @@ import { operationsOf } from '../../api/openapi-document.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
 import { fuzz } from './run.ts'
 
-const REQUESTS = 2000
+const REQUESTS = 1000
 // `npm run fuzz` takes another seed each time, and many more requests.
 const SEED = 1
 const LIMIT_MS = 600_000
