@@ -1,11 +1,11 @@
 import type { Transaction } from '../../db/connect.ts'
 import { hasEverMet, noteCancelledEvent } from '../../db/meeting-comeback.ts'
 import { noteFollowed } from '../../db/meeting-following.ts'
-import { auditMeeting, cancelMeeting, type MeetingRow } from '../../db/meetings.ts'
+import { auditMeeting, cancelMeeting, listInvited, type MeetingRow } from '../../db/meetings.ts'
 import { addException, type SeriesRow } from '../../db/series.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { withdrawBot } from '../send-bot.ts'
-import { auditConflict } from './apply-changes.ts'
+import { auditConflict } from './audit-conflict.ts'
 import { ACTOR, type FollowingDeps } from './following-deps.ts'
 
 /**
@@ -30,7 +30,8 @@ export async function applyCancellation(
   const isPending = meeting.syncedRevision < meeting.revision
   if (isPending) {
     const winner = event.updatedAt && event.updatedAt <= meeting.updatedAt ? 'caller' : 'calendar'
-    await auditConflict(tx, meeting, event, { winner, fields: ['status'] })
+    const invited = await listInvited(tx, meeting.id)
+    await auditConflict(tx, meeting, event, { winner, fields: ['status'] }, { invited })
     // Telling Google of the caller's change finds the event gone and makes another one.
     if (winner === 'caller') return
   }

@@ -6,12 +6,13 @@ import {
   noteSeen,
   recordingStatusOf,
 } from '../../db/meeting-following.ts'
-import { auditMeeting, changeMeeting, listInvited, type MeetingRow } from '../../db/meetings.ts'
+import { changeMeeting, listInvited, type MeetingRow } from '../../db/meetings.ts'
 import { noteOwnFields } from '../../db/series.ts'
 import { isFinal } from '../../db/states.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { sendBot } from '../send-bot.ts'
-import { type Conflict, compareEvent } from './compare-event.ts'
+import { auditConflict } from './audit-conflict.ts'
+import { compareEvent } from './compare-event.ts'
 import { ACTOR, type FollowingDeps } from './following-deps.ts'
 
 /** Makes a meeting what its event says, as far as no caller has changed it later; its bot follows. */
@@ -25,8 +26,8 @@ export async function applyChanges(
   const by = { actor: ACTOR, now }
   const invited = await listInvited(tx, meeting.id)
   const comparison = compareEvent(meeting, invited, event, { bots: deps.settings.bots, now })
-  const { changes, conflicts, answers, link, seen } = comparison
-  for (const conflict of conflicts) await auditConflict(tx, meeting, event, conflict)
+  const { changes, conflicts, answers, link, seen, facts } = comparison
+  for (const conflict of conflicts) await auditConflict(tx, meeting, event, conflict, { invited, facts })
   // What Google did not know yet it is still told of: as a whole, which changes nothing of what it says already.
   const wasTold = meeting.syncedRevision >= meeting.revision
   let changed = meeting
@@ -58,27 +59,4 @@ export async function applyChanges(
 async function isRecorded(tx: Transaction, meetingId: string): Promise<boolean> {
   const status = await recordingStatusOf(tx, meetingId)
   return isFinal(status) || status === 'finishing'
-}
-
-/** The caller's change is in the audit log already; here goes that there was another one, and which of them holds. */
-export function auditConflict(
-  tx: Transaction,
-  meeting: MeetingRow,
-  event: CalendarEvent,
-  { winner, fields }: Conflict,
-): Promise<void> {
-  return auditMeeting(tx, meeting, ACTOR, 'meeting.conflict', {
-    detail: {
-      winner,
-      fields,
-      changedByCallerAt: meeting.updatedAt.toISOString(),
-      changedInCalendarAt: event.updatedAt?.toISOString() ?? null,
-      calendar: {
-        status: event.status,
-        start: event.start?.toISOString() ?? null,
-        end: event.end?.toISOString() ?? null,
-        guests: event.attendees.length,
-      },
-    },
-  })
 }

@@ -28,6 +28,8 @@ export interface Conflict {
 }
 
 export interface Comparison {
+  /** What the event says. */
+  facts: EventFacts
   /** What the meeting has to become; empty: it says already what the event says. */
   changes: MeetingChange
   conflicts: Conflict[]
@@ -81,6 +83,7 @@ export function compareEvent(
   const named = (winner: Conflict['winner'], fields: Field[]): Conflict[] =>
     fields.length > 0 ? [{ winner, fields }] : []
   return {
+    facts,
     changes: changesOf([...adopted, ...won], facts, meeting, invited),
     conflicts: [...named('calendar', won), ...named('caller', lost)],
     answers: invited.flatMap(person => {

@@ -1,5 +1,4 @@
 import { writeRule } from '../../calendar/recurrence-rule.ts'
-import { noteAudit } from '../../db/audit-notes.ts'
 import type { Transaction } from '../../db/connect.ts'
 import { noteSeriesFollowed } from '../../db/meeting-following.ts'
 import { changeSeries, lockSeries, lockUpcoming, type SeriesRow } from '../../db/series.ts'
@@ -7,6 +6,7 @@ import { answerSeries, linkUpcoming } from '../../db/series-following.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { horizonAt, occurrencesUntil } from '../series/occurrences.ts'
 import { cancelOne } from '../series/place-meetings.ts'
+import { auditSeriesConflict } from './audit-conflict.ts'
 import { captureInstances } from './capture.ts'
 import { followExceptions } from './follow-exceptions.ts'
 import { ACTOR, BusyMeeting, type FollowingDeps, WAIT_FOR_LOCK_MS } from './following-deps.ts'
@@ -65,16 +65,17 @@ async function applyToSeries(
   const isPending = row.syncedRevision < row.revision
   if (isOver && (isPending || event.status === 'cancelled')) return
   if (!isOver && compareSeries(deps, row, event) !== 'different') return
+  const wanted = event.status === 'cancelled' ? undefined : readSeries(deps, row, event, instances)
+  if (wanted === 'unreadable') return
   if (isPending) {
     const winner = event.updatedAt && event.updatedAt <= row.updatedAt ? 'caller' : 'calendar'
-    await auditConflict(tx, row, event, winner)
+    await auditSeriesConflict(tx, row, event, winner, wanted)
     // Google is told of the caller's change, which then is what both say.
     if (winner === 'caller') return
   }
   if (event.status === 'cancelled') await cancelSeries(deps, tx, row, now)
   else {
-    const wanted = readSeries(deps, row, event, instances)
-    if (!wanted || wanted === 'unreadable') return
+    if (!wanted) return
     const { recurrence, lengthMs, template } = wanted
     const { expandedUntil } = occurrencesUntil(recurrence, row.eventId, now, horizonAt(now.getTime()))
     const link = linkOf(event, row)
@@ -114,29 +115,4 @@ async function followAnswers(deps: FollowingDeps, row: SeriesRow, event: Calenda
   const answers = event.attendees.map(({ email, response }) => ({ email: email.toLowerCase(), response }))
   const now = new Date(deps.clock.now())
   await deps.db.transaction(tx => answerSeries(tx, row, answers, { actor: ACTOR, now }))
-}
-
-function auditConflict(
-  tx: Transaction,
-  { id, organizationId, updatedAt }: SeriesRow,
-  event: CalendarEvent,
-  winner: 'calendar' | 'caller',
-): Promise<void> {
-  const detail = {
-    winner,
-    changedByCallerAt: updatedAt.toISOString(),
-    changedInCalendarAt: event.updatedAt?.toISOString() ?? null,
-    calendar: {
-      status: event.status,
-      start: event.start?.toISOString() ?? null,
-      recurrence: event.recurrence,
-    },
-  }
-  return noteAudit(tx, {
-    organizationId,
-    actor: ACTOR,
-    action: 'series.conflict',
-    subject: `series:${id}`,
-    detail,
-  })
 }

@@ -1,6 +1,7 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../clock.ts'
+import { fingerprint } from '../../db/changed-fields.ts'
 import { type OpenJobs, openJobs } from '../../db/jobs.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
@@ -169,38 +170,50 @@ describe('a series', () => {
 })
 
 describe('what a caller and the calendar both changed', () => {
-  // Google is away from the API's view while the person changes the event.
+  /** What people do in the calendar meanwhile is read only afterwards, and Google learns nothing of what callers do. */
+  async function whileUnread(work: () => Promise<unknown>) {
+    const { faults } = world.google
+    for (const method of ['events.list', 'events.get'])
+      faults.add({ kind: 'error', method, status: 403, reason: 'forbidden', count: 1000 })
+    await work()
+    faults.clear()
+  }
+  const wasRead = (id: string) =>
+    until('the event was read', async () => {
+      const [row] = await rowsOf(sql`id = ${id} and calendar_seen is not null`)
+      return row
+    })
+  async function ask(method: string, path: string, body: object) {
+    const answer = await world.api.call(method, `/v1/meetings/${path}`, { body })
+    expect(answer.status, JSON.stringify(answer.body)).toBe(502)
+  }
+  /** The conflict about a meeting or a series, once it is noted. */
+  const conflictOf = (subject: string) =>
+    until('the conflict is noted', async () => {
+      // A reading that failed at the same time may have put off the next one.
+      await world.api.db.execute(
+        sql`update followed_calendars set sync_at = now() where failures > 0 and sync_at > now()`,
+      )
+      const [row] = await world.api.db.execute<{ detail: Record<string, unknown> }>(
+        sql`select detail from (select subject, action, detail from audit_log
+            union all select subject, action, detail from audit_pending) as noted
+          where subject = ${subject} and action like '%.conflict'`,
+      )
+      return row?.detail
+    })
+  const tellNow = (id: string) =>
+    world.api.db.execute(sql`update pgboss.job set start_after = now() where singleton_key = ${id}
+      and name like 'provision-%' and state < 'active'`)
+
   async function bothChange(first: 'caller' | 'calendar') {
     const { id } = await world.make()
-    const eventId = await world.eventOf(id)
-    await until('the event was read', async () => {
-      const [row] = await world.api.db.execute<{ seen: boolean }>(
-        sql`select calendar_seen is not null as seen from meetings where id = ${id}`,
-      )
-      return row?.seen
-    })
+    const { event_id: eventId } = await wasRead(id)
     const inCalendar = () => changeAs(HOST, eventId, { title: 'Del calendario' })
-    world.google.faults.add({
-      kind: 'error',
-      method: 'events.list',
-      status: 403,
-      reason: 'forbidden',
-      count: 200,
+    await whileUnread(async () => {
+      if (first === 'calendar') await inCalendar()
+      await ask('PATCH', id, { topic: 'Del que llama', description: 'Solo del que llama' })
+      if (first === 'caller') await inCalendar()
     })
-    world.google.faults.add({
-      kind: 'error',
-      method: 'events.get',
-      status: 403,
-      reason: 'forbidden',
-      count: 200,
-    })
-    if (first === 'calendar') await inCalendar()
-    const answer = await world.api.call('PATCH', `/v1/meetings/${id}`, {
-      body: { topic: 'Del que llama', description: 'Solo del que llama' },
-    })
-    expect(answer.status).toBe(502)
-    if (first === 'caller') await inCalendar()
-    world.google.faults.clear()
     await world.api.db.execute(sql`update followed_calendars set sync_at = now()`)
     return id
   }
@@ -223,10 +236,16 @@ describe('what a caller and the calendar both changed', () => {
 
   test('stays what the caller changed last, and the audit log has both', async () => {
     const id = await bothChange('calendar')
-    const conflict = await until('it is noted', async () =>
-      (await world.audited(id)).find(({ action }) => action === 'meeting.conflict'),
-    )
-    expect(conflict.detail).toMatchObject({ winner: 'caller', fields: ['topic'] })
+    expect(await conflictOf(`meeting:${id}`)).toMatchObject({
+      winner: 'caller',
+      fields: ['topic'],
+      caller: {
+        topic: fingerprint('Del que llama'),
+        description: fingerprint('Solo del que llama'),
+        timeZone: 'America/Bogota',
+      },
+      calendar: { status: 'confirmed', topic: fingerprint('Del calendario'), description: null },
+    })
     await world.api.db.execute(sql`update pgboss.job set start_after = now() where singleton_key = ${id}
       and name = 'provision-meeting' and state < 'active'`)
     const after = await world.becomes(id, ({ google }) => google === 'up_to_date', 15_000)
@@ -235,6 +254,108 @@ describe('what a caller and the calendar both changed', () => {
     const event = [...world.google.state.events.values()].find(({ resource }) => resource.id === eventId)
     expect(event?.resource.summary).toBe('Del que llama')
   })
+
+  test('is in the audit log with both sides: times, words, guests, and a cancellation', async () => {
+    const one = async () => {
+      const meeting = await world.make()
+      return { ...meeting, event_id: (await wasRead(meeting.id)).event_id }
+    }
+    const [moved, words, guests] = [await one(), await one(), await one()]
+    const [gone, kept] = [await one(), await one()]
+    const { start, end } = moved
+    await whileUnread(async () => {
+      await changeAs(HOST, moved.event_id, { start: later(start, 5), end: later(end, 5) })
+      await ask('PATCH', moved.id, { start: later(start, 2), end: later(end, 2) })
+      const madrid = { timeZone: 'Europe/Madrid', start, end, description: 'Sala 1' }
+      await changeAs(HOST, words.event_id, madrid)
+      await ask('PATCH', words.id, { timeZone: 'America/Lima', description: 'Sala 2' })
+      const invite = ['carla@otra.example']
+      await changeAs(HOST, guests.event_id, { invite, uninvite: ['luis@otra.example'] })
+      const participants = [{ email: 'ana@clinica.example' }, { email: 'eva@otra.example' }]
+      await ask('PATCH', guests.id, { participants })
+      await ask('PATCH', gone.id, { topic: 'Para nada' })
+      await world.google.personDoes({ do: 'cancel', as: HOST, eventId: gone.event_id })
+      await world.google.personDoes({ do: 'cancel', as: HOST, eventId: kept.event_id })
+      await ask('PATCH', kept.id, { topic: 'Sigue' })
+    })
+    expect(await conflictOf(`meeting:${moved.id}`)).toMatchObject({
+      ...{ winner: 'caller', fields: ['times'] },
+      caller: { start: later(start, 2), end: later(end, 2) },
+      calendar: { start: later(start, 5), end: later(end, 5) },
+    })
+    expect(await conflictOf(`meeting:${words.id}`)).toMatchObject({
+      ...{ winner: 'caller', fields: ['description', 'timeZone'] },
+      caller: { description: fingerprint('Sala 2'), timeZone: 'America/Lima' },
+      calendar: { description: fingerprint('Sala 1'), timeZone: 'Europe/Madrid' },
+    })
+    const people = (await world.read(guests.id)).participants as { id: string; email: string }[]
+    const idsOf = (...emails: string[]) =>
+      people.flatMap(({ id, email }) => (emails.includes(email) ? [id] : [])).sort()
+    expect(idsOf('ana@clinica.example', 'eva@otra.example')).toHaveLength(2)
+    expect(await conflictOf(`meeting:${guests.id}`)).toMatchObject({
+      ...{ winner: 'caller', fields: ['guests'] },
+      caller: {
+        participants: idsOf('ana@clinica.example', 'eva@otra.example'),
+        guests: { count: 2, ...fingerprint('ana@clinica.example eva@otra.example') },
+      },
+      calendar: {
+        participants: idsOf('ana@clinica.example'),
+        guests: { count: 2, ...fingerprint('ana@clinica.example carla@otra.example') },
+      },
+    })
+    expect(await conflictOf(`meeting:${gone.id}`)).toMatchObject({
+      ...{ winner: 'calendar', fields: ['status'] },
+      caller: { status: 'scheduled', topic: fingerprint('Para nada') },
+      calendar: { status: 'cancelled' },
+    })
+    await world.becomes(gone.id, ({ status }) => status === 'cancelled')
+    expect(await conflictOf(`meeting:${kept.id}`)).toMatchObject({
+      ...{ winner: 'caller', fields: ['status'] },
+      caller: { status: 'scheduled', topic: fingerprint('Sigue') },
+      calendar: { status: 'cancelled' },
+    })
+    await tellNow(kept.id)
+    await world.becomes(kept.id, ({ google }) => google === 'up_to_date', 15_000)
+    const eventId = await world.eventOf(kept.id)
+    expect(eventId).not.toBe(kept.event_id)
+    const event = world.google.state.events.get(`${HOST}/${eventId}`)
+    expect(event?.resource).toMatchObject({ status: 'confirmed', summary: 'Sigue' })
+  }, 40_000)
+
+  test('of a series is what was changed last, and the audit log has both sides', async () => {
+    const recurrence = ['RRULE:FREQ=DAILY;COUNT=3']
+    const kept = await world.make({ ...inDays(2), timeZone: 'UTC', recurrence })
+    const lost = await world.make({ ...inDays(2), timeZone: 'UTC', recurrence })
+    const inCalendar = async ({ id }: { id: string }) =>
+      changeAs(HOST, await world.eventOf(id), { title: 'Del calendario', scope: 'all' })
+    const words = { topic: 'Del que llama', recurrence: ['RRULE:FREQ=DAILY;COUNT=2'] }
+    await whileUnread(async () => {
+      await inCalendar(kept)
+      await ask('PATCH', `${kept.id}?scope=all`, words)
+      await ask('PATCH', `${lost.id}?scope=all`, words)
+      await inCalendar(lost)
+    })
+    for (const [{ series }, winner] of [
+      [kept, 'caller'],
+      [lost, 'calendar'],
+    ] as const)
+      expect(await conflictOf(`series:${series.id}`)).toMatchObject({
+        winner,
+        caller: { topic: fingerprint('Del que llama'), rule: 'FREQ=DAILY;COUNT=2' },
+        calendar: { topic: fingerprint('Del calendario'), rule: 'FREQ=DAILY;COUNT=3' },
+      })
+    await tellNow(kept.series.id)
+    for (const [{ id, series }, topic] of [
+      [kept, 'Del que llama'],
+      [lost, 'Del calendario'],
+    ] as const) {
+      const after = await world.becomes(id, is => is.topic === topic, 15_000)
+      expect(after.series.id).toBe(series.id)
+      const eventId = (await world.eventOf(id)).replace(/_.*/, '')
+      const event = world.google.state.events.get(`${HOST}/${eventId}`)
+      await until('Google says the same', () => event?.resource.summary === topic)
+    }
+  }, 40_000)
 })
 
 describe('a captured calendar', () => {
