@@ -7,7 +7,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest'
 import { listAuditOf } from '../db/audit.ts'
 import { attempts, segments as segmentRows } from '../db/schema.ts'
 import { BEGAN_AT, type FinishWorld, openFinishWorld } from '../sandbox/journeys/finish-world.ts'
-import { makeCapture, segmentsOf } from './capture/media-for-tests.ts'
+import { makeCapture, segmentsOf, withBrokenEnd } from './capture/media-for-tests.ts'
 import { probeMedia } from './capture/probe-media.ts'
 import type { Segment } from './capture/segmenter.ts'
 import { compareWithBucket } from './compare-bucket.ts'
@@ -150,13 +150,18 @@ test('silence while somebody was seen speaking is reported', async () => {
   })
 })
 
-test.each(['damaged', 'gone'] as const)(
+test.each(['damaged', 'gone', 'stored broken'] as const)(
   'a segment that is %s costs its own seconds and nothing else',
   async how => {
-    const recordingId = await world.recorded({ segments })
+    const stored =
+      how === 'stored broken'
+        ? segments.map(segment => (segment.number === 2 ? withBrokenEnd(segment) : segment))
+        : segments
+    const recordingId = await world.recorded({ segments: stored })
     const victim = keyOf(recordingId, 'attempt-001/seg-00002.m4s')
     if (how === 'gone') await world.store.remove([victim])
-    else await world.store.put(victim, Buffer.alloc(2000, 7), { contentType: 'video/mp4' })
+    else if (how === 'damaged')
+      await world.store.put(victim, Buffer.alloc(2000, 7), { contentType: 'video/mp4' })
     await finish(recordingId)
     const row = await world.read(recordingId)
     expect(row).toMatchObject({

@@ -49,7 +49,7 @@ export interface VideoSources {
 
 /**
  * Plans the timeline and joins its pieces in `workDir`. Segments are streamed from the store through the joining, none of
- * them is kept on the disk. One that is gone or damaged costs its own seconds: the plan is made again without it. An
+ * them is kept on the disk. One that is gone, damaged or broken costs its own seconds: the plan is made again without it. An
  * attempt whose init piece is lost borrows that of another one, which the same encoder made.
  * @throws {NoVideo}; {@link StorageFault} when the store does not answer
  */
@@ -67,16 +67,25 @@ export async function makeVideo(
     const file = join(workDir, 'recording.mp4')
     const abort = new AbortController()
     const until = AbortSignal.any([signal, abort.signal])
+    const broken = new Set<Segment>()
     try {
       const given = partsOf(plan, inits, store, until)
       const parts = encodedAgain ? await encodeAlike(given, workDir, until) : given
       const joined = await joinSegments(parts, file, {
         signal: until,
         expectedMs: plan.pieces.reduce((sum, { startMs, endMs }) => sum + endMs - startMs, 0),
+        onBroken: (part, media) => {
+          const segment = plan.pieces[part]?.segments[media]
+          if (segment && !encodedAgain) broken.add(segment)
+        },
         ...(plan.pieces.length > 1 && {
           chapters: (places: readonly JoinedAttempt[]) => chaptersOf(plan, places),
         }),
       })
+      if (broken.size > 0) {
+        lost = withBroken(lost, broken, log)
+        continue
+      }
       const placed = encodedAgain ? movedFromStart(plan, joined) : joined
       return { file, ...keepPlaced(plan, placed), lost, encodedAgain }
     } catch (error) {
@@ -91,6 +100,8 @@ export async function makeVideo(
         )
         if (more.length === 0 && --triesLeft === 0) throw cause
         lost = [...lost, ...more]
+      } else if (broken.size > 0) {
+        lost = withBroken(lost, broken, log)
       } else if (error instanceof JoinFailed && error.reason === 'different-parameters' && !encodedAgain) {
         log.warn({}, 'the attempts differ in picture size or encoding; they are encoded again')
         encodedAgain = true
@@ -103,6 +114,15 @@ export async function makeVideo(
       abort.abort()
     }
   }
+}
+
+/** What is as it was stored, and still cannot be read to its end. */
+function withBroken(lost: Segment[], broken: ReadonlySet<Segment>, log: Log): Segment[] {
+  log.error(
+    { broken: [...broken].map(({ s3Key }) => s3Key) },
+    'SEGMENTS ARE BROKEN; the video is made without them',
+  )
+  return [...lost, ...broken]
 }
 
 function rootOf(error: unknown): unknown {

@@ -34,12 +34,14 @@ export interface FragmentPiece {
 /**
  * Cuts a byte stream into its init piece and its fragments. A fragment that is not whole when the stream ends is
  * left out; boxes that belong to no fragment (`mfra`, `sidx`, `styp`) are left out too. Throws `BadFragmentedMp4`.
+ * @param known the tracks of the init piece, where the stream has none of its own
  */
 export async function* readFragments(
   stream: AsyncIterable<Uint8Array>,
+  known?: Track[],
 ): AsyncGenerator<InitPiece | FragmentPiece> {
   let ftyp: Buffer[] = []
-  let tracks: Track[] | undefined
+  let tracks = known
   let moof: Buffer | undefined
   for await (const { type, bytes } of readTopLevelBoxes(stream)) {
     if (type === 'ftyp') ftyp = [bytes]

@@ -1,10 +1,12 @@
 import { mkdtemp, readdir, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { Readable } from 'node:stream'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { runChild } from './child-process.ts'
+import { readFragments } from './fragments.ts'
 import { type AttemptPieces, joinSegments } from './join-segments.ts'
-import { decode, makeCapture, pieceOf, segmentsOf } from './media-for-tests.ts'
+import { decode, gather, makeCapture, pieceOf, segmentsOf, withBrokenEnd } from './media-for-tests.ts'
 import { probeMedia } from './probe-media.ts'
 import type { Segment } from './segmenter.ts'
 
@@ -96,6 +98,26 @@ test('a segment lost in the middle leaves its time in place', async () => {
   const facts = await probeMedia(file)
   expect(facts.durationMs).toBeCloseTo(11_000, -2)
   expect(facts.video?.pictures).toBe(210)
+})
+
+test('a fragment whose index promises more than it holds is left out, and its piece is named', async () => {
+  const [init, , second] = segments
+  if (!init || !second) throw new Error('segments were expected')
+  const fragments = await gather(readFragments(Readable.from([init.bytes, second.bytes])))
+  const last = fragments.at(-1)
+  const lostPictures = last?.kind === 'media' ? last.pictures : 0
+  expect(lostPictures).toBeGreaterThan(0)
+  const broken = segments.map(segment => (segment === second ? withBrokenEnd(segment) : segment))
+  const told: number[][] = []
+  const file = join(dir, 'broken.mp4')
+  await joinSegments([attempt(segments, [1]), attempt(broken, [1, 2, 3])], file, {
+    onBroken: (...where) => told.push(where),
+  })
+  expect(told).toEqual([[1, 1]])
+  const facts = await probeMedia(file)
+  expect(facts.video?.pictures).toBe(120 + 330 - lostPictures)
+  expect(facts.durationMs).toBeCloseTo(15_000, -2)
+  expect((await decode(file)).complaints).toBe('')
 })
 
 test('attempts follow one another without a hole, and empty ones are left out', async () => {

@@ -6,6 +6,7 @@ import { prefixKeyFrames, truncateFragment } from './edit-fragment.ts'
 import { type FragmentPiece, type InitPiece, readFragments } from './fragments.ts'
 import { BadFragmentedMp4, type Track } from './mp4-boxes.ts'
 import type { Chapter } from './mp4-chapters.ts'
+import { holdsItsSamples } from './mp4-samples.ts'
 import { createMp4, type Mp4Writer } from './mp4-writer.ts'
 import { untilOver } from './until-over.ts'
 
@@ -28,6 +29,13 @@ export interface JoinOptions {
   signal?: AbortSignal
   /** About how long the file will last: its index gets the room for it at once. */
   expectedMs?: number
+  /**
+   * Told of a piece that holds a fragment whose index cannot be read or promises more than is there. It is left out, and
+   * with it the rest of the piece, which may need its pictures.
+   * @param part its place among the parts that were given
+   * @param media its place among the media pieces of the part
+   */
+  onBroken?(part: number, media: number): void
   /** Asked when the places are known. */
   chapters?(places: readonly JoinedAttempt[]): readonly Chapter[]
 }
@@ -77,7 +85,7 @@ export async function joinSegments(
   const stop = options.signal ? AbortSignal.any([options.signal, limit]) : limit
   const over = stop.aborted ? Promise.resolve() : once(stop, 'abort')
   const joined: JoinedAttempt[] = []
-  const laid = layAttempts(parts, joined)
+  const laid = layAttempts(parts, joined, options)
   const orOver = untilOver(over)
   let writer: Mp4Writer | undefined
   try {
@@ -132,6 +140,7 @@ interface LaidFragment {
 async function* layAttempts(
   parts: readonly AttemptPieces[],
   joined: JoinedAttempt[],
+  { onBroken }: Pick<JoinOptions, 'onBroken'>,
 ): AsyncGenerator<InitPiece | LaidFragment, void> {
   const opened: OpenedPart[] = []
   for (const [part, { init, media, untilMs }] of parts.entries()) {
@@ -150,8 +159,7 @@ async function* layAttempts(
       part.init.tracks.map(({ id, editMs }, index) => [id, editMs - (first.tracks[index]?.editMs ?? editMs)]),
     )
     const editMs = ({ id }: Track) => editsMs.get(id) ?? 0
-    for await (const whole of readFragments(readPieces([bytesOf(part.init), ...part.media]))) {
-      if (whole.kind === 'init') continue
+    for await (const whole of usableFragments(part, onBroken)) {
       if (whole.startMs > part.untilMs + SOUND_LAGS_MS) break
       let piece = truncateFragment(whole, part.untilMs)
       if (piece === null) continue
@@ -208,9 +216,24 @@ async function readInit(source: PieceSource): Promise<InitPiece> {
   throw new JoinFailed('bad-media', 'an init piece holds no moov box')
 }
 
-function bytesOf({ bytes }: InitPiece): PieceSource {
-  return async function* () {
-    yield bytes
+/** Every fragment of a part, piece by piece: what is broken in one spoils no other. */
+async function* usableFragments(
+  { part, init, media }: OpenedPart,
+  onBroken: JoinOptions['onBroken'],
+): AsyncGenerator<FragmentPiece> {
+  for (const [index, source] of media.entries()) {
+    try {
+      for await (const piece of readFragments(readPieces([source]), init.tracks)) {
+        if (piece.kind === 'init') continue
+        if (!holdsItsSamples(piece))
+          throw new BadFragmentedMp4('bad-box', 'a fragment promises more data than it holds')
+        yield piece
+      }
+    } catch (error) {
+      // An index that ends before its entries do is read beyond its end.
+      if (!(error instanceof BadFragmentedMp4) && !(error instanceof RangeError)) throw error
+      onBroken?.(part, index)
+    }
   }
 }
 

@@ -88,6 +88,14 @@ export async function decode(file: string): Promise<{ complaints: string; hashes
   return { complaints: stderrTail, hashes: pictures.map(line => line.split(',').at(-1)?.trim() ?? '') }
 }
 
+/** The same segment, whose last fragment has an index that promises data far behind its end. */
+export function withBrokenEnd(segment: Segment): Segment {
+  const bytes = Buffer.from(segment.bytes)
+  // ISO/IEC 14496-12 §8.8.8: the type, version and flags, the number of samples, where their data begin.
+  bytes.writeUInt32BE(bytes.length * 2, bytes.lastIndexOf('trun') + 12)
+  return { ...segment, bytes }
+}
+
 /** A segment as `joinSegments` takes it. */
 export function pieceOf(segment: Segment): () => AsyncIterable<Uint8Array> {
   return async function* () {

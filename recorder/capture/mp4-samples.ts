@@ -130,6 +130,13 @@ export function dataOf(
   return fragment.subarray(dataAt, dataAt + sizeBytes)
 }
 
+/** Whether a fragment holds all that its index promises. */
+export function holdsItsSamples({ bytes, runs }: { bytes: Buffer; runs: readonly TrackRun[] }): boolean {
+  return runs.every(({ samples }) =>
+    samples.every(({ dataAt, sizeBytes }) => dataAt + sizeBytes <= bytes.length),
+  )
+}
+
 /** The number of a fragment (`mfhd`). */
 export function sequenceOf(fragment: Buffer): number {
   const moof = fragment.subarray(0, readBoxHeader(fragment, 0).sizeBytes)
