@@ -16,6 +16,7 @@ type Conference = TestGoogle['sandbox']['state']['conferences'][number]
 
 export interface CoverageStage extends AsyncDisposable {
   database: OpenDatabase
+  databaseUrl: string
   jobs: OpenJobs
   organizationId: string
   /** Minute 0 of every meeting: two hours ago. */
@@ -50,6 +51,7 @@ export async function openCoverageStage(): Promise<CoverageStage> {
 
   const stage: Omit<CoverageStage, typeof Symbol.asyncDispose> = {
     database,
+    databaseUrl: server.url,
     jobs,
     organizationId,
     begin,

@@ -11,22 +11,14 @@ import { createGoogle } from '../google/google.ts'
 import { createLog, type Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
 import { EXPECTED_BYTES, expectedCores, mayBegin, UNMEASURED, watchLoad } from './admission.ts'
-import { copyToDrive } from './copy-to-drive.ts'
-import { finishRecording } from './finish-recording.ts'
-import { importNative } from './import-native.ts'
-import { readConference } from './read-conference.ts'
-import { applyRetention } from './retention.ts'
 import { takeLeftovers } from './spool/leftovers.ts'
-import { sweep } from './sweep.ts'
 import { createVisits, type Visits } from './visits.ts'
 import { watchAttempts } from './watch-attempts.ts'
+import { workOnJobs } from './work-on-jobs.ts'
 
-const POLL_MS = 500
 const STOP_LIMIT_MS = 900_000
 const LEFTOVERS_EVERY_MS = 5_000
 const MEASURE_EVERY_MS = 60_000
-/** UTC: at night in America. */
-const RETENTION_CRON = '23 7 * * *'
 
 async function main(config: Config): Promise<void> {
   const name = `${config.recorder.host}:${process.pid}`
@@ -34,7 +26,7 @@ async function main(config: Config): Promise<void> {
   await using server = config.databaseUrl ? undefined : await startEmbeddedPostgres(config.dataDir)
   const databaseUrl = config.databaseUrl ?? server?.url ?? ''
   await migrateDatabase(databaseUrl)
-  await using database = openDatabase(databaseUrl)
+  await using database = openDatabase(databaseUrl, { prepared: true })
   const jobs = await openJobs(databaseUrl, error => log.error({ error }, 'the job queue complains'))
   const store = createStore(config.storage, log)
   const google = createGoogle(config.google, { log, clock: systemClock })
@@ -62,27 +54,7 @@ async function main(config: Config): Promise<void> {
     keepTakingLeftovers(deps, visits, stopping.signal),
     keepMeasuring(clock, log, stopping.signal),
   ])
-  await jobs.work('finish-recording', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
-    finishRecording(deps, recordingId, AbortSignal.any([stopping.signal, job.signal])),
-  )
-  await jobs.work('copy-to-drive', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
-    copyToDrive(deps, recordingId, AbortSignal.any([stopping.signal, job.signal])),
-  )
-  await jobs.work('read-conference', { atOnce: 2, pollMs: 1000 }, async (payload, job) => {
-    await readConference(deps, payload, AbortSignal.any([stopping.signal, job.signal]))
-  })
-  await jobs.work('import-native', { atOnce: 1, pollMs: 5000 }, async (payload, job) => {
-    await importNative(deps, payload, AbortSignal.any([stopping.signal, job.signal]))
-  })
-  await jobs.work('sweep', { atOnce: 1, pollMs: 5000 }, (_, job) =>
-    sweep(deps, AbortSignal.any([stopping.signal, job.signal])),
-  )
-  await jobs.schedule('sweep', '* * * * *')
-  const { driveRemoval } = google
-  await jobs.work('retention', { atOnce: 1, pollMs: 30_000 }, async (_payload, job) => {
-    await applyRetention({ ...deps, driveRemoval }, AbortSignal.any([stopping.signal, job.signal]))
-  })
-  await jobs.schedule('retention', RETENTION_CRON)
+  await workOnJobs(deps, stopping.signal)
   process.stdout.write(`Testigo's recorder ${name} is ready, ${config.recorder.slots} at once\n`)
 
   const signal = await untilStop

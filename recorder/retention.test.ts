@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { asc, eq } from 'drizzle-orm'
+import { asc, eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, expect, onTestFinished, test } from 'vitest'
 import { readConfig } from '../config.ts'
 import { verifyChain } from '../db/audit.ts'
 import { chainNotesOf } from '../db/audit-notes.ts'
+import { openJobs } from '../db/jobs.ts'
 import {
   auditLog,
   meetingEvents,
@@ -25,6 +26,7 @@ import { type ObjectStore, startObjectStore } from '../sandbox/s3.ts'
 import { createStore } from '../storage/s3.ts'
 import { type CoverageStage, ORGANIZER, openCoverageStage } from './coverage-for-tests.ts'
 import { applyRetention, type RetentionDeps } from './retention.ts'
+import { workOnJobs } from './work-on-jobs.ts'
 
 // Real tables, a real bucket (behind Object Lock where a test wants it) and Google's Drive.
 
@@ -147,6 +149,8 @@ async function openRetention(lockDays = 0) {
   return {
     db,
     deps,
+    config,
+    store,
     google,
     days,
     held,
@@ -397,4 +401,30 @@ test('a file that may not be deleted is moved to the bin, and one that may not e
   forbid('files.delete')
   forbid('files.update')
   await expect(deps.driveRemoval.remove(ORGANIZER, 'shared')).rejects.toMatchObject({ code: 'forbidden' })
+})
+
+test('recorders do it once a day, and are asked to by the queue', async () => {
+  const { db, deps, config, store, google, days, held, objects } = await openRetention()
+  await days(30)
+  const old = await held(31)
+  const jobs = await openJobs(stage.databaseUrl, () => undefined)
+  const stopping = new AbortController()
+  try {
+    await db.transaction(tx => jobs.send(tx, 'retention', {}, { key: 'retention' }))
+    await workOnJobs({ ...deps, config, store, jobs, google: google.google }, stopping.signal)
+    const scheduled = await db.execute<{ name: string; cron: string }>(
+      sql`select name, cron from pgboss.schedule order by name`,
+    )
+    expect([...scheduled]).toEqual([
+      { name: 'retention', cron: '23 7 * * *' },
+      { name: 'sweep', cron: '* * * * *' },
+    ])
+    const erasedAt = async () =>
+      (await db.select().from(meetings).where(eq(meetings.id, old.meetingId)))[0]?.erasedAt
+    await expect.poll(erasedAt, { timeout: 20_000 }).toBeInstanceOf(Date)
+    expect(await objects(old.prefix)).toEqual([])
+  } finally {
+    stopping.abort()
+    await jobs.close(0)
+  }
 })
