@@ -1,5 +1,6 @@
 import { eq } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
+import { instantAt, wallTimeAt } from '../../calendar/wall-time.ts'
 import { systemClock } from '../../clock.ts'
 import { readConfig } from '../../config.ts'
 import { type OpenJobs, openJobs } from '../../db/jobs.ts'
@@ -354,6 +355,47 @@ describe('a meeting and all that follow', () => {
     expect(await startsOf(first.series.id)).toEqual(wanted)
     expect(await inCalendar(first.series.id)).toEqual(wanted)
     expect(await listed(first.series.id, 'cancelled')).toHaveLength(all.length - 2)
+  })
+})
+
+describe.each(['America/New_York', 'Europe/Madrid'])('a series in %s', timeZone => {
+  // Every four weeks for eleven months: over both changes of the clock.
+  const RULE = 'RRULE:FREQ=WEEKLY;INTERVAL=4;COUNT=13'
+  const at = (day: Date, hour: number) =>
+    instantAt({ ...wallTimeAt(day, timeZone), hour, minute: 0, second: 0 }, timeZone)
+  const from = (day: Date, hour: number) => ({
+    start: at(day, hour).toISOString(),
+    end: at(day, hour + 1).toISOString(),
+  })
+  const clock = new Intl.DateTimeFormat('en-GB', { timeZone, hour: '2-digit', minute: '2-digit' })
+  const hoursOf = (starts: string[]) => starts.map(start => clock.format(new Date(start)))
+  /** When its meetings begin there, once Google has shown the same. */
+  async function compared(seriesId: string): Promise<string[]> {
+    const starts: string[] = await startsOf(seriesId)
+    expect((await inCalendar(seriesId)).sort()).toEqual([...starts].sort())
+    return starts
+  }
+
+  test('keeps its hour over changes of the clock, as Google has it, also when one, many or all are moved', async () => {
+    const first = await makeSeries(RULE, { ...from(FIRST, 10), timeZone })
+    const id = first.series.id
+    const starts = await compared(id)
+    expect(hoursOf(starts)).toEqual(Array(13).fill('10:00'))
+    expect(new Set(starts.map(start => start.slice(11, 16))).size).toBe(2)
+
+    expect((await patch(first.id, 'all', from(FIRST, 9))).status).toBe(200)
+    expect(hoursOf(await compared(id))).toEqual(Array(13).fill('09:00'))
+
+    const all = await listed(id)
+    const moved = from(new Date(all[2].start), 12)
+    expect((await patch(all[2].id, 'one', moved)).body).toMatchObject(moved)
+    const one = ['09:00', '09:00', '12:00', ...Array(10).fill('09:00')]
+    expect(hoursOf(await compared(id))).toEqual(one)
+
+    const answer = await patch(all[6].id, 'following', from(new Date(all[6].start), 15))
+    expect(answer.status, JSON.stringify(answer.body)).toBe(200)
+    expect(hoursOf(await compared(id))).toEqual(one.slice(0, 6))
+    expect(hoursOf(await compared(answer.body.series.id))).toEqual(Array(7).fill('15:00'))
   })
 })
 
