@@ -65,7 +65,7 @@ async function pathWithPgDump(version: string, end = 'exit 0'): Promise<string> 
   const script = [
     '#!/bin/sh',
     `[ "$1" = --version ] && echo 'pg_dump (PostgreSQL) ${version}' && exit 0`,
-    'for part; do out="${part#--file=}"; done',
+    'for part; do out=$(printf %s "$part" | cut -c8-); done',
     '{ printf "%s\\n" "$@"; env | grep ^PG | sort; } > "$out"',
     end,
   ]
