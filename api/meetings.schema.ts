@@ -22,14 +22,27 @@ export const words = (most: number) =>
     .max(most)
     .refine(hasPlainText, { error: 'must not contain NUL or half characters' })
 
-export const dateTime = z.iso
-  .datetime({
-    offset: true,
-    error:
-      'must be an RFC 3339 date-time with its offset, such as 2026-11-23T10:00:00-05:00 (in an address, write + as %2B)',
+const rfc3339 = z.iso.datetime({
+  offset: true,
+  error:
+    'must be an RFC 3339 date-time with its offset, such as 2026-11-23T10:00:00-05:00 (in an address, write + as %2B)',
+})
+const OF_INSTANT = { description: 'RFC 3339 with an offset', example: '2026-11-23T10:00:00-05:00' }
+
+export const dateTime = rfc3339.transform(text => new Date(text)).meta(OF_INSTANT)
+
+export const ALL_DAY =
+  'is a day without a time: all-day events are not recorded. Send when the call begins and ends, such as 2026-11-23T10:00:00-05:00'
+
+const meetingTime = z
+  .string()
+  .refine(text => !/^\d{4}-\d{2}-\d{2}$/.test(text), {
+    ...refusedAs('all_day', ALL_DAY),
+    abort: true,
   })
+  .check(rfc3339)
   .transform(text => new Date(text))
-  .meta({ description: 'RFC 3339 with an offset', example: '2026-11-23T10:00:00-05:00' })
+  .meta(OF_INSTANT)
 
 // What the page of /docs offers to try.
 const NEW_MEETING_EXAMPLE = {
@@ -160,8 +173,8 @@ export const newMeetingSchema = z
   .strictObject({
     topic: words(300),
     description: words(DESCRIPTION_LENGTH).nullish(),
-    start: dateTime,
-    end: dateTime,
+    start: meetingTime,
+    end: meetingTime,
     timeZone: timeZone.default('UTC'),
     organizer: email.optional().meta({
       description:
@@ -192,8 +205,8 @@ export const meetingChangeSchema = z
   .strictObject({
     topic: words(300).optional(),
     description: words(DESCRIPTION_LENGTH).nullable().optional(),
-    start: dateTime.optional(),
-    end: dateTime.optional(),
+    start: meetingTime.optional(),
+    end: meetingTime.optional(),
     timeZone: timeZone.optional(),
     participants: participants.optional().meta({ description: 'The whole new list' }),
     related: related.nullable().optional(),
@@ -221,12 +234,19 @@ export type NewMeetingBody = z.output<typeof newMeetingSchema>
 export type ChangeScope = z.output<typeof scopeQuerySchema>['scope']
 export type MeetingChangeBody = z.output<typeof meetingChangeSchema>
 
+// There are some hundred; looking one up takes longer than all else that is looked at in a body.
+const knownTimeZones = new Map<string, string>()
+
 // The case is put right; an older name of a zone stays as it was written.
 function canonicalTimeZone(name: string): string | undefined {
+  const known = knownTimeZones.get(name)
+  if (known !== undefined) return known
   if (!/^[A-Za-z]/.test(name)) return undefined
   try {
     const { timeZone: resolved } = new Intl.DateTimeFormat('en', { timeZone: name }).resolvedOptions()
-    return resolved.toLowerCase() === name.toLowerCase() ? resolved : name
+    if (resolved.toLowerCase() !== name.toLowerCase()) return name
+    knownTimeZones.set(resolved, resolved)
+    return resolved
   } catch (error) {
     if (error instanceof RangeError) return undefined
     throw error

@@ -14,7 +14,8 @@ const ALWAYS: ProblemCode[] = [
   'temporarily_unavailable',
   'internal_error',
 ]
-const ALWAYS_FOR_EVERYBODY: ProblemCode[] = ['bad_request', 'temporarily_unavailable', 'internal_error']
+const OURS: ProblemCode[] = ['temporarily_unavailable', 'internal_error']
+const ALWAYS_FOR_EVERYBODY: ProblemCode[] = ['bad_request', ...OURS]
 
 /** Refusals of whatever takes a body. */
 export const OF_ANY_BODY: ProblemCode[] = [
@@ -40,6 +41,11 @@ export function refusals(...own: ProblemCode[]): ZodOpenApiResponsesObject {
 /** The same for an operation that everybody may ask for. */
 export function publicRefusals(...own: ProblemCode[]): ZodOpenApiResponsesObject {
   return answersOf([...ALWAYS_FOR_EVERYBODY, ...own])
+}
+
+/** The refusals of an operation that takes nothing, so that nothing can be wrong with what comes. */
+export function unhappyAnswers(): ZodOpenApiResponsesObject {
+  return answersOf(OURS)
 }
 
 function answersOf(codes: ProblemCode[]): ZodOpenApiResponsesObject {

@@ -1,3 +1,4 @@
+import { ALL_DAY } from './meetings.schema.ts'
 import {
   type MediaType,
   type OpenApiDocument,
@@ -134,6 +135,10 @@ function problemExample(code: ProblemCode) {
     instance: '/v1/meetings',
     requestId: '7d9c2a54-6a0e-4f57-9a41-0f4f8f1f1d11',
     ...(isOfField && { errors: [{ path: 'topic', code, message: 'is missing' }] }),
+    ...(code === 'all_day' && {
+      detail: `start: ${ALL_DAY}`,
+      errors: [{ path: 'start', code, message: ALL_DAY }],
+    }),
     ...(code === 'external_id_taken' && {
       meetingId: SAMPLE_ID,
       joinUrl: 'https://meet.google.com/abc-defg-hij',

@@ -1,11 +1,11 @@
 import { ROLES, type Role, type Scope } from '../db/roles.ts'
 import { type OpenApiDocument, operationsOf } from './openapi-document.ts'
-import { type OperationId, permissionOf } from './permissions.ts'
+import { type DocumentedId, permissionOf } from './permissions.ts'
 
 /** Says at each operation who may use it and how they sign in, as the permission table has it. */
 export function withPermissions(document: OpenApiDocument): OpenApiDocument {
   for (const { operation } of operationsOf(document)) {
-    const { scope, roles } = permissionOf(operation.operationId as OperationId)
+    const { scope, roles } = permissionOf(operation.operationId as DocumentedId)
     const who =
       roles === 'everybody'
         ? 'everybody, without signing in'

@@ -1,6 +1,6 @@
 import { type OpenApiDocument, operationsOf } from './openapi-document.ts'
 
-/** The chapters of the document, by the first words of an address below `/v1/`; the longest that fits counts. */
+/** The chapters of the document, by the first word of an address below `/v1/`, or of one that is not there. */
 const TAGS: Record<string, { name: string; description: string }> = {
   meetings: { name: 'Meetings', description: 'Calls, who is invited, and their recordings' },
   series: { name: 'Meetings', description: '' },
@@ -14,8 +14,11 @@ const TAGS: Record<string, { name: string; description: string }> = {
   me: { name: 'People', description: '' },
   auth: { name: 'Signing in', description: 'Sessions of people' },
   oauth: { name: 'Signing in', description: '' },
+  '.well-known': { name: 'Signing in', description: '' },
   hooks: { name: 'From Google', description: 'What Google tells us; nobody else asks here' },
   hosts: { name: 'Organisation', description: '' },
+  healthz: { name: 'Health', description: 'For whoever runs Testigo' },
+  readyz: { name: 'Health', description: '' },
 }
 const OTHERS = { name: 'Others', description: 'What belongs to no other chapter' }
 
@@ -34,6 +37,9 @@ export function withTags(document: OpenApiDocument): OpenApiDocument {
 }
 
 function tagOf(path: string): { name: string } {
-  const words = path.split('/').slice(2)
+  const words = path
+    .replace(/^\/v1(?=\/)/, '')
+    .split('/')
+    .slice(1)
   return (words[2] === 'retention' ? TAGS.retention : TAGS[words[0] ?? '']) ?? OTHERS
 }

@@ -2,6 +2,7 @@ import { z } from 'zod'
 import { createDocument } from 'zod-openapi'
 import { auditPaths } from './audit/openapi.ts'
 import { customFieldsPaths } from './custom-fields/openapi.ts'
+import { healthPaths } from './health.ts'
 import { hookPaths } from './hooks/openapi.ts'
 import { icsPaths } from './ics/openapi.ts'
 import { withIdempotency } from './idempotency/openapi.ts'
@@ -21,6 +22,7 @@ import { peoplePaths } from './people/openapi.ts'
 import type { ProblemCode } from './problem.ts'
 import { retentionPaths } from './retention/openapi.ts'
 import { seriesPaths } from './series/openapi.ts'
+import { jwksPaths } from './tokens/jwks.ts'
 import { tokenPaths } from './tokens/openapi.ts'
 import { withVersions } from './versions/openapi.ts'
 import { meetingListSchema, meetingViewSchema, recordingViewSchema } from './views.schema.ts'
@@ -29,6 +31,7 @@ import { webhookEvents, webhookPaths } from './webhooks/openapi.ts'
 const OF_BODY: ProblemCode[] = [
   ...OF_ANY_BODY,
   'bad_date_time',
+  'all_day',
   'end_before_start',
   'end_in_past',
   'too_long',
@@ -160,7 +163,9 @@ function describeApi() {
       ...keyPaths(),
       ...peoplePaths(),
       ...tokenPaths(),
+      ...jwksPaths(),
       ...hookPaths(),
+      ...healthPaths(),
     },
     webhooks: webhookEvents(),
   })

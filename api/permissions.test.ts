@@ -3,7 +3,7 @@ import { ROLES, type Role } from '../db/roles.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
 import { openApiDocument } from './openapi.ts'
-import { type OperationId, PERMISSIONS, permissionOf, reachOf, scopesOf } from './permissions.ts'
+import { type OperationId, OUTSIDE_V1, PERMISSIONS, permissionOf, reachOf, scopesOf } from './permissions.ts'
 import { type Answer, callApi, newMeeting, openTestApi, signInUser, type TestApi } from './test-api.ts'
 
 type Thing = 'meeting' | 'participant' | 'series' | 'webhook' | 'delivery' | 'key' | 'user'
@@ -401,6 +401,13 @@ describe('without signing in', () => {
   })
 })
 
+// Outside /v1, and the whole of it.
+const OPEN = [
+  ['getSigningKeys', 'GET /.well-known/jwks.json'],
+  ['getHealth', 'GET /healthz'],
+  ['getReadiness', 'GET /readyz'],
+] as const
+
 describe('the table', () => {
   test('and the OpenAPI document name the same operations at the same addresses', () => {
     const paths = openApiDocument().paths ?? {}
@@ -410,9 +417,19 @@ describe('the table', () => {
       ),
     )
     const named = OPERATIONS.map(operation => [operation, PERMISSIONS[operation].route] as const)
-    expect(new Map(documented)).toEqual(new Map(named))
-    expect(documented).toHaveLength(named.length)
+    expect(new Map<string, string>(documented)).toEqual(new Map<string, string>([...named, ...OPEN]))
+    expect(documented).toHaveLength(named.length + OPEN.length)
+    for (const [, route] of named) expect(route).toMatch(/^[A-Z]+ \/v1\//)
   })
+
+  test.each(OPEN)(
+    'leaves out, of the document, what has no caller: %s, %s, which everybody may ask',
+    async (operation, route) => {
+      expect(OUTSIDE_V1[operation]).toEqual({ route, scope: null, roles: 'everybody' })
+      const [method = '', path = ''] = route.split(' ')
+      expect((await callApi(api.url, method, path, {})).status).toBe(200)
+    },
+  )
 
   test('holds external callers to their own meetings, and nobody else', () => {
     for (const operation of OPERATIONS) {

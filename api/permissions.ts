@@ -13,7 +13,7 @@ type Reach = 'all' | 'own'
 
 interface Permission {
   /** As in the OpenAPI document. */
-  route: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /v1/${string}`
+  route: `${'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE'} /${string}`
   /** What a caller limited to scopes needs; null: nothing. */
   scope: Scope | null
   /** Who is not named may not. `everybody`: without signing in. */
@@ -143,13 +143,27 @@ export const PERMISSIONS = {
 
 export type OperationId = keyof typeof PERMISSIONS
 
+const FOR_EVERYBODY = { scope: null, roles: 'everybody' } as const
+
+/** The operations of the OpenAPI document that are not below `/v1`: no caller is looked for there. */
+export const OUTSIDE_V1 = {
+  getSigningKeys: { route: 'GET /.well-known/jwks.json', ...FOR_EVERYBODY },
+  getHealth: { route: 'GET /healthz', ...FOR_EVERYBODY },
+  getReadiness: { route: 'GET /readyz', ...FOR_EVERYBODY },
+} as const satisfies Record<string, Permission>
+
+/** Every operation of the OpenAPI document. */
+export type DocumentedId = OperationId | keyof typeof OUTSIDE_V1
+
+const DOCUMENTED: Record<DocumentedId, Permission> = { ...PERMISSIONS, ...OUTSIDE_V1 }
+
 /** What the table says of an operation. */
-export function permissionOf(operation: OperationId): Permission {
-  return PERMISSIONS[operation]
+export function permissionOf(operation: DocumentedId): Permission {
+  return DOCUMENTED[operation]
 }
 
 /** How far a role reaches with an operation; undefined: it may not. */
-export function reachOf(operation: OperationId, role: Role): Reach | undefined {
+export function reachOf(operation: DocumentedId, role: Role): Reach | undefined {
   const { roles } = permissionOf(operation)
   return roles === 'everybody' ? 'all' : roles[role]
 }

@@ -60,6 +60,7 @@ export const PROBLEMS = {
   unknown_field: [422, 'A field is unknown'],
   invalid_field: [422, 'A field is not usable'],
   bad_date_time: [422, 'A date-time is not usable'],
+  all_day: [422, 'Whole days are not recorded'],
   end_before_start: [422, 'The end is not after the start'],
   end_in_past: [422, 'The meeting would already be over'],
   too_long: [422, 'The meeting is too long'],

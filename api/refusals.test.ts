@@ -49,6 +49,8 @@ const BODIES: [string, ProblemCode, string, Record<string, unknown>][] = [
   ['an unknown limit', 'unknown_field', 'patience.joinLead', { patience: { joinLead: 5 } }],
   ['a date-time without offset', 'bad_date_time', 'start', { start: '2031-03-04T10:00:00' }],
   ['a day that does not exist', 'bad_date_time', 'start', { start: '2031-02-30T10:00:00Z' }],
+  ['a whole day as the start', 'all_day', 'start', { start: '2031-03-04' }],
+  ['a whole day as the end', 'all_day', 'end', { end: '2031-03-05' }],
   ['an end before the start', 'end_before_start', 'end', { end: '2031-03-04T09:00:00-05:00' }],
   ['an end at the start', 'end_before_start', 'end', { end: '2031-03-04T15:00:00Z' }],
   ['an end in the past', 'end_in_past', 'end', { start: soon(-60), end: soon(-1) }],
@@ -188,6 +190,19 @@ describe('GET /v1/meetings refuses', () => {
       expectProblem(await api.call('GET', `/v1/meetings?cursor=${cursor}`), 'bad_cursor')
     },
   )
+})
+
+test('PATCH /v1/meetings/{id} refuses whole days, with what to send instead, and leaves the meeting as it is', async () => {
+  const { body: meeting } = await api.call('POST', '/v1/meetings', { body: newMeeting() })
+  const days = { start: '2031-03-05', end: '2031-03-06' }
+  const at = `/v1/meetings/${meeting.id}`
+  const problem = expectProblem(await api.call('PATCH', at, { body: days }), 'all_day')
+  expect(problem.errors?.map(({ path, code }) => [path, code])).toEqual([
+    ['start', 'all_day'],
+    ['end', 'all_day'],
+  ])
+  expect(problem.detail).toContain('all-day events are not recorded')
+  expect((await api.call('GET', at)).body).toEqual(meeting)
 })
 
 test('an unknown meeting is refused before its body is looked at', async () => {

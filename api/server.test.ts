@@ -10,7 +10,7 @@ import type { Log } from '../log.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
 import { meetingChangeSchema, newMeetingSchema } from './meetings.schema.ts'
-import { PERMISSIONS } from './permissions.ts'
+import { OUTSIDE_V1, PERMISSIONS } from './permissions.ts'
 import { PROBLEMS } from './problem.ts'
 import { startApi } from './start.ts'
 import { callApi, newMeeting, openTestApi, openTestWorld, type TestApi } from './test-api.ts'
@@ -80,7 +80,7 @@ describe('the documents', () => {
     const routes = Object.entries<object>(body.paths).flatMap(([path, methods]) =>
       Object.keys(methods).map(method => `${method} ${path}`),
     )
-    const named = Object.values(PERMISSIONS).map(({ route }) => {
+    const named = Object.values({ ...PERMISSIONS, ...OUTSIDE_V1 }).map(({ route }) => {
       const [method = '', path = ''] = route.split(' ')
       return `${method.toLowerCase()} ${path}`
     })

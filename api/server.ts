@@ -70,6 +70,11 @@ export function createServer(
   if (deps.trustedProxies.length > 0) app.set('trust proxy', [...deps.trustedProxies])
   app.set('query parser', 'simple')
   app.use(recordRequests(deps.log))
+  app.use((request, _response, next) => {
+    // Express would answer 304 to "If-None-Match: *" also where nothing has a version.
+    Object.defineProperty(request, 'fresh', { value: false })
+    next()
+  })
   app.use(
     helmet({
       contentSecurityPolicy: {
@@ -86,9 +91,7 @@ export function createServer(
   app.use(
     '/v1',
     // Answers carry people's data and download links.
-    (request, response, next) => {
-      // Express would answer 304 to "If-None-Match: *" also where nothing has a version.
-      Object.defineProperty(request, 'fresh', { value: false })
+    (_request, response, next) => {
       response.setHeader('Cache-Control', 'no-store')
       next()
     },

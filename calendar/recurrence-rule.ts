@@ -36,7 +36,6 @@ export type RecurrenceReason =
   | 'unsupported_frequency'
   | 'unsupported_part'
   | 'unsupported_line'
-  | 'all_day'
   | 'bad_value'
   | 'count_and_until'
   | 'too_many'

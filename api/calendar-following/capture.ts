@@ -40,6 +40,12 @@ export async function captureEvent(
   event: CalendarEvent,
   signal: AbortSignal,
 ): Promise<void> {
+  // Only of those with a link: nobody wonders why a holiday is not recorded.
+  if (event.days && event.status !== 'cancelled' && event.conference.status === 'success')
+    deps.log.info(
+      { calendar, eventId: event.eventId, days: event.days },
+      'an event of a captured calendar that lasts whole days is not recorded',
+    )
   if (event.recurrence.length > 0) return captureInstances(deps, calendar, event, signal)
   await captureOne(deps, calendar, event, signal, { masterId: event.eventId })
 }

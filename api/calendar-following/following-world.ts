@@ -1,6 +1,7 @@
 import { createServer, type IncomingHttpHeaders } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { sql } from 'drizzle-orm'
+import type { Log } from '../../log.ts'
 import { type Answer, newMeeting, openTestApi, type TestApi, until } from '../test-api.ts'
 
 /** For tests: the API beside a Google whose calendars people change, and what Google pushes on its way between them. */
@@ -55,7 +56,7 @@ export interface FollowingWorld<Google extends PeopledGoogle> extends AsyncDispo
  */
 export async function openFollowingWorld<Google extends PeopledGoogle>(
   google: Google,
-  options: { pushes?: boolean; pollSeconds?: number; env?: Record<string, string> } = {},
+  options: { pushes?: boolean; pollSeconds?: number; env?: Record<string, string>; log?: Log } = {},
 ): Promise<FollowingWorld<Google>> {
   const { pushes = true, pollSeconds = 3600 } = options
   const pushed: FollowingWorld<Google>['pushed'] = []
@@ -82,6 +83,7 @@ export async function openFollowingWorld<Google extends PeopledGoogle>(
   await new Promise<void>(resolve => door.listen(0, '127.0.0.1', resolve))
   const publicUrl = `http://127.0.0.1:${(door.address() as AddressInfo).port}`
   const api = await openTestApi(google, undefined, {
+    ...(options.log && { log: options.log }),
     env: {
       TESTIGO_CALENDAR_POLL_SECONDS: String(pollSeconds),
       TESTIGO_GOOGLE_EVENTS_URL: google.baseUrls.workspaceEvents,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { systemClock } from '../../clock.ts'
 import { fingerprint } from '../../db/changed-fields.ts'
 import { type OpenJobs, openJobs } from '../../db/jobs.ts'
+import type { Log } from '../../log.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
 import { expandAllSeries } from '../series/expand-series.ts'
@@ -11,11 +12,16 @@ import { type FollowingWorld, HOST, inDays, openFollowingWorld, QUICK_GOOGLE } f
 
 const BOSS = 'direccion@clinica.example'
 
+const told: { eventId?: string; message: string }[] = []
+const tell = (fields: object, message: string) => void told.push({ ...fields, message })
+const log: Log = { debug: tell, info: tell, warn: tell, error: tell, child: () => log }
+
 let world: FollowingWorld<GoogleSandbox>
 let jobs: OpenJobs
 beforeAll(async () => {
   world = await openFollowingWorld(await openGoogle(QUICK_GOOGLE), {
     env: { TESTIGO_CAPTURE_CALENDARS: BOSS, TESTIGO_CAPTURE_ORGANIZATION: 'Clínica Andina' },
+    log,
   })
   await world.ready()
   jobs = await openJobs(world.api.databaseUrl, () => {})
@@ -399,6 +405,12 @@ describe('a captured calendar', () => {
     const last = await create({ title: 'La última', ...inDays(6) })
     await until('the last is taken', async () => (await captured(last.eventId)).length === 1)
     for (const { eventId } of [without, whole]) expect(await captured(eventId)).toEqual([])
+    const about = ({ eventId }: { eventId: string }) => told.filter(line => line.eventId === eventId)
+    // As often as it is read.
+    expect(new Set(about(whole).map(({ message }) => message))).toEqual(
+      new Set(['an event of a captured calendar that lasts whole days is not recorded']),
+    )
+    expect(about(without)).toEqual([])
     const [taken] = await captured(other.eventId)
     await world.google.personDoes({ do: 'respond', as: BOSS, eventId: other.eventId, response: 'declined' })
     await world.becomes(taken?.id ?? '', ({ status }) => status === 'cancelled')

@@ -1,6 +1,6 @@
 import { type OpenApiDocument, operationsOf, type ParameterObject } from '../openapi-document.ts'
 import { addRefusals } from '../openapi-refusals.ts'
-import { type OperationId, permissionOf } from '../permissions.ts'
+import { type DocumentedId, permissionOf } from '../permissions.ts'
 
 const KEY: ParameterObject = {
   in: 'header',
@@ -23,7 +23,7 @@ const REPLAYED = {
 /** Says at each operation that changes something how it may be repeated. */
 export function withIdempotency(document: OpenApiDocument): OpenApiDocument {
   for (const { method, operation } of operationsOf(document)) {
-    const isOpen = permissionOf(operation.operationId as OperationId).roles === 'everybody'
+    const isOpen = permissionOf(operation.operationId as DocumentedId).roles === 'everybody'
     if (method === 'GET' || isOpen) continue
     operation.parameters = [...(operation.parameters ?? []), structuredClone(KEY)]
     addRefusals(operation, ['bad_idempotency_key', 'idempotency_key_in_use', 'idempotency_key_reused'])

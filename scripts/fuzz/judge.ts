@@ -8,7 +8,7 @@ import {
   type ResponseObject,
   resolveRef,
 } from '../../api/openapi-document.ts'
-import { type OperationId, permissionOf, reachOf } from '../../api/permissions.ts'
+import { type DocumentedId, permissionOf, reachOf } from '../../api/permissions.ts'
 import type { Ask } from './ask.ts'
 import { NO_ANSWER, type RawAnswer, type RawRequest } from './send.ts'
 import type { Foreign } from './world.ts'
@@ -89,7 +89,7 @@ export function createJudge(document: OpenApiDocument, foreign: Foreign) {
     return (
       bodyFault(response, at, answer) ??
       headerFault(document, response, answer) ??
-      permissionFault(ask, operation.operationId as OperationId, answer) ??
+      permissionFault(ask, operation.operationId as DocumentedId, answer) ??
       acceptedFault(operation, path, method, sent, answer)
     )
   }
@@ -189,7 +189,7 @@ function headerFault(
   return undefined
 }
 
-function permissionFault(ask: Ask, operation: OperationId, answer: RawAnswer): Defect | undefined {
+function permissionFault(ask: Ask, operation: DocumentedId, answer: RawAnswer): Defect | undefined {
   if (answer.status >= 400 || ask.headers.authorization !== undefined) return undefined
   const { caller } = ask
   const may =
