@@ -80,7 +80,10 @@ export const EVENTS: Record<WebhookEventType | 'webhook.ping', Told> = {
     data: ofMeeting.extend({ changed: z.array(z.string()).meta({ example: ['start', 'end'] }) }),
   },
   'meeting.cancelled': { summary: 'A meeting was cancelled', data: ofMeeting },
-  'meeting.started': { summary: 'A meeting is on: the bot is in the call, or Google tells that people are', data: ofMeeting },
+  'meeting.started': {
+    summary: 'A meeting is on: the bot is in the call, or Google tells that people are',
+    data: ofMeeting,
+  },
   'meeting.ended': {
     summary: 'A meeting is over; its recording tells whether it was held',
     data: ofRecording,
