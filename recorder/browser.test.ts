@@ -7,13 +7,20 @@ import { chromiumSwitches } from './browser.ts'
 import { launchTestBrowser } from './browser-for-tests.ts'
 import { listProcessTree, stillRunning } from './process-tree.ts'
 
+// A temporary folder of our own: other tests start browsers at the same time. Its name is short, since sockets lie deep in it.
+const systems = process.env.TMPDIR
 let dir: string
 beforeAll(async () => {
-  dir = await mkdtemp(join(tmpdir(), 'testigo-browser-'))
+  dir = await mkdtemp(join(tmpdir(), 'tb-'))
+  process.env.TMPDIR = dir
 })
-afterAll(() => rm(dir, { recursive: true, force: true }))
+afterAll(async () => {
+  if (systems === undefined) delete process.env.TMPDIR
+  else process.env.TMPDIR = systems
+  await rm(dir, { recursive: true, force: true })
+})
 
-/** What Chromium and we make in the system's temporary folder. */
+/** What Chromium and we make in the temporary folder. */
 async function temporaryFiles(): Promise<string[]> {
   return (await readdir(tmpdir())).filter(name => /^(testigo-chromium-|\.?org\.chromium\.)/.test(name))
 }
