@@ -22,6 +22,11 @@ export function fingerprint(value: unknown): { sha256: string; length: number } 
   return { sha256: createHash('sha256').update(text, 'utf8').digest('hex'), length: text.length }
 }
 
+/** Tells a text from others where it is not to be kept; as short as that allows. */
+export function shortFingerprint(text: string): string {
+  return createHash('sha256').update(text).digest('base64url').slice(0, 22)
+}
+
 function plain(value: unknown): unknown {
   return value === undefined ? null : JSON.parse(JSON.stringify(value))
 }

@@ -7,14 +7,7 @@ import {
   noteMeetingEvent,
   type ParticipantRow,
 } from './meetings.ts'
-import {
-  type CalendarSeen,
-  type InvitationResponse,
-  meetings,
-  participants,
-  recordings,
-  series,
-} from './schema.ts'
+import { type CalendarSeen, type InvitationResponse, meetings, participants, recordings } from './schema.ts'
 import { announceMeeting } from './webhooks.ts'
 
 interface By {
@@ -56,14 +49,6 @@ export async function noteFollowed(tx: Transaction, meetingId: string): Promise<
     .update(meetings)
     .set({ syncedRevision: sql`${meetings.revision}` })
     .where(eq(meetings.id, meetingId))
-}
-
-/** The same for a series. */
-export async function noteSeriesFollowed(tx: Transaction, seriesId: string): Promise<void> {
-  await tx
-    .update(series)
-    .set({ syncedRevision: sql`${series.revision}` })
-    .where(eq(series.id, seriesId))
 }
 
 /** Somebody gave the event another link in the calendar. */

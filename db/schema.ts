@@ -283,6 +283,22 @@ export interface SeriesTemplate {
 }
 
 /** A meeting that comes again by a rule: one recurring event in the calendar, and one meeting for each time. */
+/**
+ * What the recurring event of a series said when it was last written or read: who changed a field since, a caller or a
+ * person in the calendar, is told by it. Words and people are fingerprints.
+ */
+export interface SeriesSeen {
+  /** Fingerprint of start, length, time zone and rule. */
+  times: string
+  topic: string
+  description: string
+  guests: string
+  /** ISO 8601: starts that the event itself says do not take place. */
+  exceptions: string[]
+  /** Its etag when it was found cancelled and the caller's change was kept. */
+  cancelledEtag?: string
+}
+
 export const series = pgTable(
   'series',
   {
@@ -319,6 +335,8 @@ export const series = pgTable(
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
     cancelledAt: instant('cancelled_at'),
+    /** As the event was when it was last written or read; see {@link SeriesSeen}. */
+    calendarSeen: jsonb('calendar_seen').$type<SeriesSeen>(),
   },
   table => [
     unique('series_external_id').on(table.organizationId, table.externalId),

@@ -1,14 +1,39 @@
 import { and, asc, eq, gt, inArray, isNull, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import { type Actor, type MeetingRow, noteMeetingEvents } from './meetings.ts'
-import { type InvitationResponse, meetings } from './schema.ts'
+import { type InvitationResponse, meetings, type SeriesSeen, series } from './schema.ts'
 import type { SeriesRow } from './series.ts'
 import { announceMeetings } from './webhooks.ts'
+
+/**
+ * Notes that Google has what the row of a locked series says now: it came from there.
+ * @param seen what its event says; absent for one that was cancelled
+ */
+export async function noteSeriesFollowed(
+  tx: Transaction,
+  seriesId: string,
+  seen: SeriesSeen | undefined,
+): Promise<void> {
+  await tx
+    .update(series)
+    .set({ syncedRevision: sql`${series.revision}`, ...(seen && { calendarSeen: seen }) })
+    .where(eq(series.id, seriesId))
+}
+
+/** Keeps what the event of a locked series said, of which Google is yet to be told something else. */
+export async function noteSeriesSeen(tx: Transaction, seriesId: string, seen: SeriesSeen): Promise<void> {
+  await tx.update(series).set({ calendarSeen: seen }).where(eq(series.id, seriesId))
+}
+
+/** Keeps how its event stood when it was found cancelled and a caller's change was kept all the same. */
+export async function noteSeriesCancelledEvent(tx: Transaction, row: SeriesRow, etag: string): Promise<void> {
+  if (row.calendarSeen) await noteSeriesSeen(tx, row.id, { ...row.calendarSeen, cancelledEtag: etag })
+}
 
 /** Keeps answers to a whole series for each of its meetings to come whose event has never been one of its own. */
 export async function answerSeries(
   tx: Transaction,
-  series: SeriesRow,
+  { id }: Pick<SeriesRow, 'id'>,
   answers: readonly { email: string; response: InvitationResponse }[],
   by: { actor: Actor; now: Date },
 ): Promise<void> {
@@ -18,7 +43,7 @@ export async function answerSeries(
     update participants set response = given.response,
       responded_at = case when given.response = 'needs_action' then null else ${by.now.toISOString()}::timestamptz end
     from jsonb_to_recordset(${given}::text::jsonb) as given (email text, response text), meetings
-    where meetings.series_id = ${series.id}::uuid and meetings.status = 'scheduled'
+    where meetings.series_id = ${id}::uuid and meetings.status = 'scheduled'
       and meetings.starts_at > ${by.now.toISOString()}::timestamptz and meetings.calendar_seen is null
       and participants.meeting_id = meetings.id and participants.removed_at is null
       and participants.email = given.email and participants.response <> given.response

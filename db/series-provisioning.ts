@@ -2,7 +2,7 @@ import { and, asc, eq, lt, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Provisioned } from './meeting-provisioning.ts'
 import { type Actor, type MeetingRow, noteMeetingEvents } from './meetings.ts'
-import { meetings, series } from './schema.ts'
+import { meetings, type SeriesSeen, series } from './schema.ts'
 import type { SeriesRow } from './series.ts'
 import { announceMeetings } from './webhooks.ts'
 
@@ -14,19 +14,21 @@ export async function readSeriesToProvision(tx: Transaction, id: string): Promis
 
 /**
  * Notes that Google has what the row said at its revision; the meetings of the series get its link.
- * @param made absent for a series whose event was cancelled
+ * @param told.made absent for a series whose event was cancelled
+ * @param told.seen what its event says by that
  * @returns whether that is still all, and the meetings to come, for which a bot has to be there
  */
 export async function noteSeriesProvisioned(
   tx: Transaction,
   row: SeriesRow,
-  made: Provisioned | undefined,
+  { made, seen }: { made: Provisioned | undefined; seen: SeriesSeen },
   by: { actor: Actor; now: Date },
 ): Promise<{ upToDate: boolean; upcoming: MeetingRow[] }> {
   const [noted] = await tx
     .update(series)
     .set({
       ...made,
+      ...(made && { calendarSeen: seen }),
       syncedRevision: sql`greatest(${series.syncedRevision}, ${row.revision})`,
     })
     .where(eq(series.id, row.id))

@@ -50,7 +50,8 @@ export async function eraseFromTemplates(
     )
     await tx
       .update(series)
-      .set({ template: { ...template, participants } })
+      // Few enough guests are guessed by their fingerprint.
+      .set({ template: { ...template, participants }, calendarSeen: null })
       .where(eq(series.id, id))
   }
   return {
@@ -90,5 +91,5 @@ export async function eraseSpentTemplate(tx: Transaction, seriesId: string, now:
     customFields: null,
     participants: [],
   }
-  await tx.update(series).set({ template, updatedAt: now }).where(eq(series.id, seriesId))
+  await tx.update(series).set({ template, calendarSeen: null, updatedAt: now }).where(eq(series.id, seriesId))
 }

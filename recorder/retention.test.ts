@@ -360,12 +360,13 @@ test('the template of a series is emptied with the last of its meetings, where i
     reminders: [],
     participants: [{ email: 'ana@clinica.example', name: 'Ana', role: 'participant' }],
   }
+  const calendarSeen = { times: '', topic: 'x', description: 'x', guests: 'x', exceptions: [] }
   const seriesUntil = async (expandedUntil: Date) => {
     const id = randomUUID()
     await db.insert(series).values({
       ...{ id, organizationId: stage.organizationId, template, expandedUntil, organizer: ORGANIZER },
       ...{ rule: 'FREQ=WEEKLY', startsAt: new Date(), lengthMs: 3_600_000, timeZone: 'America/Bogota' },
-      eventId: id.replaceAll('-', ''),
+      ...{ eventId: id.replaceAll('-', ''), calendarSeen },
     })
     return id
   }
@@ -378,15 +379,14 @@ test('the template of a series is emptied with the last of its meetings, where i
   const last = await of(over, 29)
   await of(over, 40)
   await of(goesOn, 40)
-  const templateOf = async (id: string) =>
-    (await db.select().from(series).where(eq(series.id, id)))[0]?.template
+  const rowOf = async (id: string) => (await db.select().from(series).where(eq(series.id, id)))[0]
   expect(await run()).toMatchObject({ erased: 2, failed: 0 })
-  expect(await templateOf(over)).toEqual(template)
+  expect(await rowOf(over)).toMatchObject({ template, calendarSeen })
   await db.update(meetings).set({ retentionDays: 1 }).where(eq(meetings.id, last.meetingId))
   expect(await run()).toMatchObject({ erased: 1, failed: 0 })
   const nothing = { topic: '', description: null, customFields: null, participants: [] }
-  expect(await templateOf(over)).toEqual({ ...template, ...nothing })
-  expect(await templateOf(goesOn)).toEqual(template)
+  expect(await rowOf(over)).toMatchObject({ template: { ...template, ...nothing }, calendarSeen: null })
+  expect(await rowOf(goesOn)).toMatchObject({ template, calendarSeen })
 })
 
 test('a file that may not be deleted is moved to the bin, and one that may not even be that is a fault', async () => {

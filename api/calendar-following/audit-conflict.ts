@@ -1,6 +1,6 @@
 import { writeRule } from '../../calendar/recurrence-rule.ts'
 import { noteAudit } from '../../db/audit-notes.ts'
-import { changedFields, fingerprint } from '../../db/changed-fields.ts'
+import { fingerprint } from '../../db/changed-fields.ts'
 import type { Transaction } from '../../db/connect.ts'
 import { auditMeeting, type MeetingRow, type ParticipantRow } from '../../db/meetings.ts'
 import type { SeriesRow } from '../../db/series.ts'
@@ -49,13 +49,12 @@ export function auditSeriesConflict(
   tx: Transaction,
   row: SeriesRow,
   event: CalendarEvent,
-  winner: Conflict['winner'],
+  { winner, fields }: Conflict,
   wanted: Wanted | undefined,
 ): Promise<void> {
   const { id, organizationId, startsAt: start, timeZone, rule, exceptions, lengthMs, template, status } = row
   const mine = seriesSide({ rule, start, timeZone, exceptions, lengthMs, template })
   const theirs = wanted && seriesSide(sideOf(wanted))
-  const fields = theirs ? Object.keys(changedFields(mine, theirs).after) : ['status']
   return noteAudit(tx, {
     ...{ organizationId, actor: ACTOR, action: 'series.conflict', subject: `series:${id}` },
     detail: {

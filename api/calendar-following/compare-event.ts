@@ -1,5 +1,5 @@
-import { createHash } from 'node:crypto'
 import { isTimeZone } from '../../calendar/wall-time.ts'
+import { shortFingerprint as fingerprint } from '../../db/changed-fields.ts'
 import type { MeetingChange, MeetingRow, ParticipantRow } from '../../db/meetings.ts'
 import type { CalendarSeen, InvitationResponse } from '../../db/schema.ts'
 import type { CalendarEvent, EventAttendee } from '../../google/calendar-event.ts'
@@ -175,10 +175,6 @@ function fingerprints(
     timeZone: fingerprint(facts.timeZone),
     guests: fingerprint([...facts.guests.keys()].sort().join(' ')),
   }
-}
-
-function fingerprint(text: string): string {
-  return createHash('sha256').update(text).digest('base64url').slice(0, 22)
 }
 
 function changesOf(

@@ -1,8 +1,13 @@
 import { writeRule } from '../../calendar/recurrence-rule.ts'
 import type { Transaction } from '../../db/connect.ts'
-import { noteSeriesFollowed } from '../../db/meeting-following.ts'
 import { changeSeries, lockSeries, lockUpcoming, type SeriesRow } from '../../db/series.ts'
-import { answerSeries, linkUpcoming } from '../../db/series-following.ts'
+import {
+  answerSeries,
+  linkUpcoming,
+  noteSeriesCancelledEvent,
+  noteSeriesFollowed,
+  noteSeriesSeen,
+} from '../../db/series-following.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { horizonAt, occurrencesUntil } from '../series/occurrences.ts'
 import { cancelOne } from '../series/place-meetings.ts'
@@ -13,7 +18,8 @@ import { ACTOR, BusyMeeting, type FollowingDeps, WAIT_FOR_LOCK_MS } from './foll
 import { placeFollowed } from './place-followed.ts'
 import { readInstances } from './read-instances.ts'
 import { readNow } from './read-now.ts'
-import { changedFields, compareSeries, linkOf, readSeries } from './read-series.ts'
+import { changedFields, compareSeries, readSeries } from './read-series.ts'
+import { weighSeries } from './weigh-series.ts'
 
 const BEGINNING = new Date(0)
 
@@ -34,7 +40,7 @@ export async function followSeries(
     if (event.status === 'cancelled' || known.syncedRevision < known.revision) return
   } else {
     if (event.status !== 'cancelled') await followAnswers(deps, known, event)
-    if (compareSeries(deps, known, event) === 'same') return
+    if (!seemsChanged(deps, known, event)) return
   }
   const done = await deps.locks.alone(known.id, WAIT_FOR_LOCK_MS, async () => {
     const fresh = await readNow(deps, calendar, event, signal)
@@ -53,6 +59,17 @@ export async function followSeries(
   await captureInstances(deps, calendar, fresh, signal, { seriesId, organizationId })
 }
 
+/** Whether anything happened in the calendar, as far as that can be told without the instances. */
+function seemsChanged(deps: FollowingDeps, row: SeriesRow, event: CalendarEvent): boolean {
+  const comparison = compareSeries(deps, row, event)
+  if (comparison !== 'different') return comparison === 'unreadable'
+  if (event.status === 'cancelled') return row.calendarSeen?.cancelledEtag !== event.etag
+  const wanted = readSeries(deps, row, event)
+  if (wanted === undefined || wanted === 'unreadable') return false
+  const { becomes, conflict } = weighSeries(row, event, wanted)
+  return becomes !== undefined || conflict !== undefined
+}
+
 async function applyToSeries(
   deps: FollowingDeps,
   tx: Transaction,
@@ -64,37 +81,62 @@ async function applyToSeries(
   const isOver = row.status === 'cancelled'
   const isPending = row.syncedRevision < row.revision
   if (isOver && (isPending || event.status === 'cancelled')) return
+  if (event.status === 'cancelled') return applyEnd(deps, tx, row, event, now)
   if (!isOver && compareSeries(deps, row, event) !== 'different') return
-  const wanted = event.status === 'cancelled' ? undefined : readSeries(deps, row, event, instances)
-  if (wanted === 'unreadable') return
-  if (isPending) {
+  const wanted = readSeries(deps, row, event, instances)
+  if (wanted === undefined || wanted === 'unreadable') return
+  const { becomes, conflict, seen } = weighSeries(row, event, wanted)
+  if (conflict) await auditSeriesConflict(tx, row, event, conflict, wanted)
+  if (becomes) await changeAs(deps, tx, row, becomes, now)
+  // What Google did not know yet it is still told of: as a whole, which changes nothing of what it says already.
+  if (isPending) return noteSeriesSeen(tx, row.id, seen)
+  await noteSeriesFollowed(tx, row.id, seen)
+  await deps.jobs.withdraw(tx, 'provision-series', row.id)
+}
+
+async function changeAs(
+  deps: FollowingDeps,
+  tx: Transaction,
+  row: SeriesRow,
+  becomes: NonNullable<ReturnType<typeof weighSeries>['becomes']>,
+  now: Date,
+): Promise<void> {
+  const isOver = row.status === 'cancelled'
+  const { recurrence, lengthMs, template, link } = becomes
+  const { expandedUntil } = occurrencesUntil(recurrence, row.eventId, now, horizonAt(now.getTime()))
+  const change = {
+    rule: writeRule(recurrence.rule),
+    startsAt: recurrence.start,
+    timeZone: recurrence.timeZone,
+    exceptions: recurrence.exceptions.map(at => at.toISOString()),
+    ...{ lengthMs, template, expandedUntil },
+    ...link,
+    ...(isOver && { status: 'active' as const, cancelledAt: null }),
+  }
+  const target = await changeSeries(tx, row, change, { actor: ACTOR, now })
+  // Of one that was put back, what was cancelled stays so, and its meetings are made anew.
+  const upcoming = isOver ? [] : await lockUpcoming(tx, row.id, { from: BEGINNING, now })
+  await placeFollowed(deps, tx, row, target, recurrence, upcoming, changedFields(row, template))
+  await linkUpcoming(tx, row.id, { ...link, before: row.joinUrl, now })
+}
+
+/** Its event was cancelled: so are its meetings to come, unless a caller changed the series later. */
+async function applyEnd(
+  deps: FollowingDeps,
+  tx: Transaction,
+  row: SeriesRow,
+  event: CalendarEvent,
+  now: Date,
+): Promise<void> {
+  if (row.syncedRevision < row.revision) {
+    if (row.calendarSeen?.cancelledEtag === event.etag) return
     const winner = event.updatedAt && event.updatedAt <= row.updatedAt ? 'caller' : 'calendar'
-    await auditSeriesConflict(tx, row, event, winner, wanted)
-    // Google is told of the caller's change, which then is what both say.
-    if (winner === 'caller') return
+    await auditSeriesConflict(tx, row, event, { winner, fields: ['status'] }, undefined)
+    // Telling Google of the caller's change finds the event gone and makes another one.
+    if (winner === 'caller') return noteSeriesCancelledEvent(tx, row, event.etag)
   }
-  if (event.status === 'cancelled') await cancelSeries(deps, tx, row, now)
-  else {
-    if (!wanted) return
-    const { recurrence, lengthMs, template } = wanted
-    const { expandedUntil } = occurrencesUntil(recurrence, row.eventId, now, horizonAt(now.getTime()))
-    const link = linkOf(event, row)
-    const change = {
-      rule: writeRule(recurrence.rule),
-      startsAt: recurrence.start,
-      timeZone: recurrence.timeZone,
-      exceptions: recurrence.exceptions.map(at => at.toISOString()),
-      ...{ lengthMs, template, expandedUntil },
-      ...link,
-      ...(isOver && { status: 'active' as const, cancelledAt: null }),
-    }
-    const target = await changeSeries(tx, row, change, { actor: ACTOR, now })
-    // Of one that was put back, what was cancelled stays so, and its meetings are made anew.
-    const upcoming = isOver ? [] : await lockUpcoming(tx, row.id, { from: BEGINNING, now })
-    await placeFollowed(deps, tx, row, target, recurrence, upcoming, changedFields(row, template))
-    await linkUpcoming(tx, row.id, { ...link, before: row.joinUrl, now })
-  }
-  await noteSeriesFollowed(tx, row.id)
+  await cancelSeries(deps, tx, row, now)
+  await noteSeriesFollowed(tx, row.id, undefined)
   await deps.jobs.withdraw(tx, 'provision-series', row.id)
 }
 

@@ -4,6 +4,7 @@ import { linkUpcoming } from '../../db/series-following.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { newSeriesRow } from '../series/create-series.ts'
 import { horizonAt, occurrencesUntil } from '../series/occurrences.ts'
+import { seenOf } from '../series/series-seen.ts'
 import { captureInstances } from './capture.ts'
 import { followExceptions } from './follow-exceptions.ts'
 import { ACTOR, type FollowingDeps } from './following-deps.ts'
@@ -48,7 +49,7 @@ export async function followSplit(
     if (wanted === 'unreadable') return wanted
     if (!row || !wanted) return undefined
     const now = new Date(deps.clock.now())
-    const { recurrence, lengthMs, template } = wanted
+    const { recurrence, lengthMs, template, named } = wanted
     const { organizationId, organizer, createdBy } = row
     const fresh = newSeriesRow(deps.provider, recurrence, {
       ...{ organizationId, organizer, createdBy, lengthMs, template },
@@ -57,9 +58,11 @@ export async function followSplit(
     })
     const link = linkOf(event, row)
     const { expandedUntil } = occurrencesUntil(recurrence, event.eventId, now, horizonAt(now.getTime()))
+    const calendarSeen = seenOf(fresh, { ...recurrence, exceptions: [...named] })
+    const known = { space: row.space, syncedRevision: 1, calendarSeen }
     const target = await insertSeries(
       tx,
-      { ...fresh, ...link, eventId: event.eventId, space: row.space, expandedUntil, syncedRevision: 1 },
+      { ...fresh, ...link, ...known, eventId: event.eventId, expandedUntil },
       ACTOR,
     )
     if (!target) throw new Error('a series without external id met another one')

@@ -35,7 +35,9 @@ export async function placeFollowed(
     ...{ upcoming, startOf, fields },
     people: undefined,
   })
-  for (const id of different) await noteFollowed(tx, id)
+  // What a caller made of one of them by itself Google is still to be told.
+  const untold = new Set(upcoming.flatMap(one => (one.syncedRevision < one.revision ? [one.id] : [])))
+  for (const id of different) if (!untold.has(id)) await noteFollowed(tx, id)
   const present = await listAhead(tx, target.id, new Date(now))
   if (target.joinUrl === null) return
   await sendBots(deps, tx, present, now)

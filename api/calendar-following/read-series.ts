@@ -14,6 +14,8 @@ export interface Wanted {
   recurrence: Recurrence
   lengthMs: number
   template: SeriesTemplate
+  /** Those of the exceptions that the event itself names; others are of cancelled instances, or were known before. */
+  named: readonly Date[]
 }
 
 /**
@@ -56,6 +58,7 @@ export function readSeries(
     )
     return {
       recurrence: { ...bare, exceptions },
+      named: read.exceptions,
       lengthMs: end.getTime() - start.getTime(),
       template: {
         ...row.template,

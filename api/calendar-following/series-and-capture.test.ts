@@ -7,8 +7,15 @@ import type { Log } from '../../log.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
 import { expandAllSeries } from '../series/expand-series.ts'
-import { openJobsOf, until } from '../test-api.ts'
-import { type FollowingWorld, HOST, inDays, openFollowingWorld, QUICK_GOOGLE } from './following-world.ts'
+import { type Answer, openJobsOf, until } from '../test-api.ts'
+import {
+  type FollowingWorld,
+  HOST,
+  inDays,
+  nothingLeft,
+  openFollowingWorld,
+  QUICK_GOOGLE,
+} from './following-world.ts'
 
 const BOSS = 'direccion@clinica.example'
 
@@ -361,7 +368,56 @@ describe('what a caller and the calendar both changed', () => {
       const event = world.google.state.events.get(`${HOST}/${eventId}`)
       await until('Google says the same', () => event?.resource.summary === topic)
     }
+    // Nobody in the calendar changed the rule.
+    for (const { series } of [kept, lost])
+      expect(await rowsOf(sql`series_id = ${series.id} and status = 'scheduled'`)).toHaveLength(2)
   }, 40_000)
+
+  test('of a series is only what was changed there: an answer takes nothing back', async () => {
+    const recurrence = ['RRULE:FREQ=DAILY;COUNT=2']
+    const make = () => world.make({ ...inDays(2), timeZone: 'UTC', recurrence })
+    const [answered, described, lost] = [await make(), await make(), await make()]
+    const inCalendar = async ({ id }: { id: string }, change: object) =>
+      changeAs(HOST, await world.eventOf(id), { ...change, scope: 'all' })
+    const as = 'ana@clinica.example'
+    const answer = async ({ id }: { id: string }) => {
+      const eventId = await world.eventOf(id)
+      await world.google.personDoes({ do: 'respond', as, eventId, response: 'accepted', scope: 'all' })
+      await world.becomes(id, ({ participants }) =>
+        participants.some((one: Answer['body']) => one.email === as && one.response === 'accepted'),
+      )
+      await nothingLeft(world.api)
+    }
+    const words = { topic: 'Del que llama' }
+    await whileUnread(async () => {
+      await inCalendar(lost, { title: 'Del calendario' })
+      await ask('PATCH', `${lost.id}?scope=all`, words)
+    })
+    const { faults } = world.google
+    faults.add({ kind: 'error', method: 'events.patch', status: 403, reason: 'forbidden', count: 1000 })
+    for (const { id } of [answered, described]) await ask('PATCH', `${id}?scope=all`, words)
+    await conflictOf(`series:${lost.series.id}`)
+    await inCalendar(described, { description: 'Sala 1' })
+    await world.becomes(described.id, ({ description }) => description === 'Sala 1')
+    for (const one of [answered, lost]) await answer(one)
+    const conflicts = await world.api.db.execute<{ subject: string }>(
+      sql`select subject from (select subject, action from audit_log
+          union all select subject, action from audit_pending) as noted
+        where action = 'series.conflict' and subject in
+          (${`series:${answered.series.id}`}, ${`series:${described.series.id}`}, ${`series:${lost.series.id}`})`,
+    )
+    expect(conflicts.map(({ subject }) => subject)).toEqual([`series:${lost.series.id}`])
+    for (const { id } of [answered, described, lost])
+      expect(await world.read(id)).toMatchObject({ topic: 'Del que llama' })
+    faults.clear()
+    for (const { id, series } of [answered, described, lost]) {
+      const eventId = (await world.eventOf(id)).replace(/_.*/, '')
+      const event = world.google.state.events.get(`${HOST}/${eventId}`)
+      await tellNow(series.id)
+      await until('Google says the same', () => event?.resource.summary === 'Del que llama', 15_000)
+    }
+    expect(await world.read(described.id)).toMatchObject({ topic: 'Del que llama', description: 'Sala 1' })
+  }, 60_000)
 })
 
 describe('a captured calendar', () => {

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { eq, sql } from 'drizzle-orm'
+import { eq, isNotNull, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { withoutPerson } from '../../db/erase-person.ts'
 import {
@@ -268,6 +268,12 @@ describe('the erasure of a person', () => {
       { email: 'otro@correo.example', name: 'Otro', role: 'participant' },
     ])
     for (const id of [held, goesOn]) expect((await invitedTo(id))?.[0]?.email).toBe(email)
+    const keepsPrints = await api.db
+      .select({ id: series.id })
+      .from(series)
+      .where(isNotNull(series.calendarSeen))
+    expect(keepsPrints.map(({ id }) => id)).toEqual(expect.arrayContaining([held, goesOn]))
+    expect(keepsPrints.map(({ id }) => id)).not.toContain(over)
     const left = await api.db
       .select({ seriesId: meetings.seriesId })
       .from(mails)

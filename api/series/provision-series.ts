@@ -9,6 +9,7 @@ import {
 import { type ProvisionDeps, wishOf } from '../provision-deps.ts'
 import { sendBots } from '../send-bot.ts'
 import { recurrenceOf } from './occurrences.ts'
+import { seenOf } from './series-seen.ts'
 
 /**
  * Brings the provider to what a series' row says: one recurring event whose link all its meetings share, or its cancellation;
@@ -28,7 +29,7 @@ export async function provisionSeries(
     upToDate = await deps.db.transaction(async tx => {
       const now = deps.clock.now()
       const by = { actor: run.actor, now: new Date(now) }
-      const noted = await noteSeriesProvisioned(tx, row, made, by)
+      const noted = await noteSeriesProvisioned(tx, row, { made, seen: seenOf(row, recurrenceOf(row)) }, by)
       if (!noted.upToDate) return false
       await deps.jobs.withdraw(tx, 'provision-series', seriesId)
       if (made) await sendBots(deps, tx, noted.upcoming, now)

@@ -356,6 +356,7 @@ CREATE TABLE "series" (
 	"created_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"updated_at" timestamp (3) with time zone DEFAULT now() NOT NULL,
 	"cancelled_at" timestamp (3) with time zone,
+	"calendar_seen" jsonb,
 	CONSTRAINT "series_external_id" UNIQUE("organization_id","external_id"),
 	CONSTRAINT "series_status" CHECK ("series"."status" in ('active', 'cancelled')),
 	CONSTRAINT "series_length" CHECK ("series"."length_ms" > 0)
