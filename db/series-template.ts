@@ -1,11 +1,14 @@
 import { and, eq, isNull, sql } from 'drizzle-orm'
-import type { Transaction } from './connect.ts'
+import type { Queryable, Transaction } from './connect.ts'
 import { meetings, type SeriesTemplate, series } from './schema.ts'
 
 /** What stands of people in the template that the meetings of a series are made by, where it makes no more. */
 
 // Cancelled, or made to its end (see api/series/occurrences.ts). The table is named: in a list of columns it would be left out.
 const makesNoMore = sql<boolean>`("series"."status" = 'cancelled' or "series"."expanded_until" >= '9999-01-01T00:00:00Z')`
+
+const isOver = sql<boolean>`(${makesNoMore} and not exists (select from meetings m
+  where m.series_id = "series"."id" and m.status in ('scheduled', 'in_progress')))`
 
 /** What was done to a person's entries in templates. */
 export interface ErasedTemplates {
@@ -29,8 +32,7 @@ export async function eraseFromTemplates(
     .select({
       id: series.id,
       template: series.template,
-      over: sql<boolean>`${makesNoMore} and not exists (select from meetings m
-        where m.series_id = "series"."id" and m.status in ('scheduled', 'in_progress'))`,
+      over: isOver,
       held: sql<boolean>`exists (select from meetings m where m.series_id = "series"."id" and m.legal_hold)`,
     })
     .from(series)
@@ -58,6 +60,12 @@ export async function eraseFromTemplates(
     seriesTemplates: over.length,
     upcomingSeries: found.filter(row => !row.over).map(row => row.id),
   }
+}
+
+/** Whether a series makes no more meetings and all of them are over: what its template says of people may be erased. */
+export async function isSeriesOver(db: Queryable, seriesId: string): Promise<boolean> {
+  const [row] = await db.select({ over: isOver }).from(series).where(eq(series.id, seriesId))
+  return row?.over ?? false
 }
 
 /** Locks the series of a meeting, where it has one: before the meeting itself. @returns its id */

@@ -1,5 +1,6 @@
+import { nextOccurrence } from '../../calendar/recurrence.ts'
 import { writeRule } from '../../calendar/recurrence-rule.ts'
-import type { Transaction } from '../../db/connect.ts'
+import type { Queryable, Transaction } from '../../db/connect.ts'
 import { changeSeries, lockSeries, lockUpcoming, type SeriesRow } from '../../db/series.ts'
 import {
   answerSeries,
@@ -8,6 +9,7 @@ import {
   noteSeriesFollowed,
   noteSeriesSeen,
 } from '../../db/series-following.ts'
+import { isSeriesOver } from '../../db/series-template.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 import { horizonAt, occurrencesUntil } from '../series/occurrences.ts'
 import { cancelOne } from '../series/place-meetings.ts'
@@ -18,7 +20,7 @@ import { ACTOR, BusyMeeting, type FollowingDeps, WAIT_FOR_LOCK_MS } from './foll
 import { placeFollowed } from './place-followed.ts'
 import { readInstances } from './read-instances.ts'
 import { readNow } from './read-now.ts'
-import { changedFields, compareSeries, readSeries } from './read-series.ts'
+import { changedFields, compareSeries, readSeries, type Wanted } from './read-series.ts'
 import { weighSeries } from './weigh-series.ts'
 
 const BEGINNING = new Date(0)
@@ -40,7 +42,7 @@ export async function followSeries(
     if (event.status === 'cancelled' || known.syncedRevision < known.revision) return
   } else {
     if (event.status !== 'cancelled') await followAnswers(deps, known, event)
-    if (!seemsChanged(deps, known, event)) return
+    if (!(await seemsChanged(deps, known, event))) return
   }
   const done = await deps.locks.alone(known.id, WAIT_FOR_LOCK_MS, async () => {
     const fresh = await readNow(deps, calendar, event, signal)
@@ -60,14 +62,23 @@ export async function followSeries(
 }
 
 /** Whether anything happened in the calendar, as far as that can be told without the instances. */
-function seemsChanged(deps: FollowingDeps, row: SeriesRow, event: CalendarEvent): boolean {
+async function seemsChanged(deps: FollowingDeps, row: SeriesRow, event: CalendarEvent): Promise<boolean> {
   const comparison = compareSeries(deps, row, event)
   if (comparison !== 'different') return comparison === 'unreadable'
   if (event.status === 'cancelled') return row.calendarSeen?.cancelledEtag !== event.etag
   const wanted = readSeries(deps, row, event)
   if (wanted === undefined || wanted === 'unreadable') return false
   const { becomes, conflict } = weighSeries(row, event, wanted)
-  return becomes !== undefined || conflict !== undefined
+  if (!becomes && !conflict) return false
+  return !(await isPast(deps.db, row, wanted, new Date(deps.clock.now())))
+}
+
+/**
+ * Whether all meetings of a series are over, and none comes by its event either. Then nothing is followed: what was erased
+ * of its words and people still stands in the event, and would come back.
+ */
+async function isPast(db: Queryable, { id }: SeriesRow, { recurrence }: Wanted, now: Date): Promise<boolean> {
+  return nextOccurrence(recurrence, now) === undefined && (await isSeriesOver(db, id))
 }
 
 async function applyToSeries(
@@ -85,6 +96,7 @@ async function applyToSeries(
   if (!isOver && compareSeries(deps, row, event) !== 'different') return
   const wanted = readSeries(deps, row, event, instances)
   if (wanted === undefined || wanted === 'unreadable') return
+  if (await isPast(tx, row, wanted, now)) return
   const { becomes, conflict, seen } = weighSeries(row, event, wanted)
   if (conflict) await auditSeriesConflict(tx, row, event, conflict, wanted)
   if (becomes) await changeAs(deps, tx, row, becomes, now)

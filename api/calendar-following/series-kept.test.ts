@@ -1,5 +1,7 @@
-import { sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
+import { series } from '../../db/schema.ts'
+import { eraseSpentTemplate } from '../../db/series-template.ts'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
 import { openJobsOf, until } from '../test-api.ts'
@@ -9,6 +11,7 @@ import {
   inDays,
   type MeetingAt,
   meetingsWhere,
+  nothingLeft,
   openFollowingWorld,
   QUICK_GOOGLE,
 } from './following-world.ts'
@@ -197,3 +200,33 @@ test('a single event that is made to repeat itself is recorded each time', async
   expect(repeated.map(row => at(row.starts_at))).toEqual([at(later(start, 24)), at(later(start, 48))])
   for (const row of repeated) expect(await dueOf(row.id)).toBe(at(row.starts_at) - 60_000)
 })
+
+test('a series that is over and was erased stays so, until its event has meetings to come again', async () => {
+  const { id, rows, masterOf } = await makeSeries(2)
+  const { resource } = masterOf()
+  const before = (time: { dateTime?: string }) => ({ ...time, dateTime: later(time.dateTime ?? '', -240) })
+  Object.assign(resource, { start: before(resource.start), end: before(resource.end) })
+  const { db } = world.api
+  await db.execute(sql`update series set starts_at = starts_at - interval '240 hours' where id = ${id}`)
+  await db.execute(sql`update meetings set status = 'ended', erased_at = now(), topic = '',
+    starts_at = starts_at - interval '240 hours', ends_at = ends_at - interval '240 hours',
+    original_start = original_start - interval '240 hours' where series_id = ${id}`)
+  await db.transaction(tx => eraseSpentTemplate(tx, id, new Date()))
+  const rowOf = async () => {
+    const [row] = await db.select().from(series).where(eq(series.id, id))
+    if (!row) throw new Error('no series')
+    return row
+  }
+  const erased = await rowOf()
+  expect(erased).toMatchObject({ status: 'active', template: { topic: '', participants: [] } })
+  await change(resource.id, { title: 'Control de Ana' })
+  const marker = await world.make()
+  await change(await world.eventOf(marker.id), { title: 'Después' })
+  await world.becomes(marker.id, ({ topic }) => topic === 'Después')
+  await nothingLeft(world.api)
+  expect(await rowOf()).toEqual(erased)
+  masterOf().resource.recurrence = ['RRULE:FREQ=DAILY;COUNT=20']
+  await change(resource.id, { title: 'Otra vez' })
+  await until('there are meetings to come', async () => living(await rows()).length > 0)
+  expect((await rowOf()).template.topic).toBe('Otra vez')
+}, 30_000)
