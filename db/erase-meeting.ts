@@ -92,6 +92,8 @@ export async function eraseMeetingRows(
       meetingCode: null,
       spaceName: null,
       space: null,
+      // Few enough guests, and many a title, are guessed by their fingerprint.
+      calendarSeen: null,
       legalHoldReason: null,
       erasedAt: facts.now,
       erasureBlockedUntil: null,

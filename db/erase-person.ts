@@ -84,6 +84,7 @@ export async function erasePerson(
     upcoming: upcoming.map(row => row.meetingId),
     userId: await userWith(tx, organizationId, person.email),
   }
+  await eraseFingerprints(tx, erasable)
   if (erasable.length > 0)
     await tx
       .update(participants)
@@ -111,6 +112,24 @@ export async function erasePerson(
     },
   })
   return done
+}
+
+/** Few enough guests are guessed by their fingerprint. */
+async function eraseFingerprints(
+  tx: Transaction,
+  erasable: readonly { meetingId: string; status: MeetingStatus }[],
+): Promise<void> {
+  const idsOf = (isOpen: boolean) =>
+    erasable.flatMap(({ meetingId, status }) => (OPEN.includes(status) === isOpen ? [meetingId] : []))
+  await tx
+    .update(meetings)
+    .set({ calendarSeen: null })
+    .where(inArray(meetings.id, idsOf(false)))
+  // One that is still to come, from which the person was taken off, is followed on.
+  await tx
+    .update(meetings)
+    .set({ calendarSeen: sql`jsonb_set(${meetings.calendarSeen}, '{fields,guests}', '""'::jsonb)` })
+    .where(inArray(meetings.id, idsOf(true)))
 }
 
 interface One {

@@ -368,8 +368,9 @@ export interface CalendarSeen {
   etag: string
   /** ISO 8601. */
   updatedAt: string | null
+  /** Fingerprints; empty for one that was erased. */
   fields: Record<string, string>
-  /** Its etag when the meeting was cancelled, or the call left to itself, because the event was. */
+  /** Its etag when it was found cancelled, whatever followed: the meeting's end too, or a caller's change was kept. */
   cancelledEtag?: string
 }
 

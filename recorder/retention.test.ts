@@ -198,13 +198,15 @@ async function actionsOf(meetingId: string) {
 test('what is older than it is kept goes from bucket, Drive and rows; that it took place stays', async () => {
   const { db, days, held, objects, inDrive, run } = await openRetention()
   await days(30)
-  const old = await held(31)
+  const calendarSeen = { etag: 'x', updatedAt: null, fields: { guests: 'x' } }
+  const old = await held(31, { calendarSeen })
   const young = await held(29)
   expect(await run()).toEqual({ erased: 1, blocked: 0, failed: 0 })
   expect(await objects(old.prefix)).toEqual([])
   expect([inDrive(old.ours), inDrive(old.theirs)]).toEqual([undefined, undefined])
   const [meeting] = await db.select().from(meetings).where(eq(meetings.id, old.meetingId))
   expect(meeting).toMatchObject({ topic: '', joinUrl: null, status: 'ended', erasedAt: expect.any(Date) })
+  expect(meeting?.calendarSeen).toBeNull()
   const [recording] = await db.select().from(recordings).where(eq(recordings.id, old.recordingId))
   expect(recording).toMatchObject({
     status: 'available',

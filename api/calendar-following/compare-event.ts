@@ -39,6 +39,8 @@ export interface Comparison {
   seen: CalendarSeen
 }
 
+// See CalendarSeen.
+const ERASED = ''
 // As long as a caller may write them.
 const LONGEST_TOPIC = 300
 const LONGEST_DESCRIPTION = 7500
@@ -68,7 +70,8 @@ export function compareEvent(
   const won: Field[] = []
   for (const field of FIELDS) {
     if (inEvent[field] === inRow[field]) continue
-    const isNew = before?.[field] !== inEvent[field]
+    // Where that was erased nothing tells that somebody changed the field: it stays as it is.
+    const isNew = before?.[field] !== ERASED && before?.[field] !== inEvent[field]
     // An exception of a series may go on saying what the series said when it became one.
     if (!isPending) {
       if (meeting.seriesId === null || isNew) adopted.push(field)

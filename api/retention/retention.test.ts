@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { eq, isNotNull, sql } from 'drizzle-orm'
+import { and, eq, inArray, isNotNull, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { withoutPerson } from '../../db/erase-person.ts'
 import {
@@ -140,6 +140,15 @@ describe('the erasure of a person', () => {
     const held = await overFor(5, { legalHold: true }, { participants: people })
     const upcoming = (await api.call('POST', '/v1/meetings', { body: newMeeting({ participants: people }) }))
       .body.id
+    const left = (await api.call('POST', '/v1/meetings', { body: newMeeting({ participants: people }) })).body
+      .id
+    await api.db
+      .update(participants)
+      .set({ removedAt: new Date() })
+      .where(and(eq(participants.meetingId, left), eq(participants.email, EMAIL)))
+    const calendarSeen = { etag: 'x', updatedAt: null, fields: { topic: 't', guests: 'g' } }
+    const followed = [over, held, upcoming, left]
+    await api.db.update(meetings).set({ calendarSeen }).where(inArray(meetings.id, followed))
     const [meeting] = await api.db.select().from(meetings).where(eq(meetings.id, over))
     const [recording] = await api.db.select().from(recordings).where(eq(recordings.meetingId, over))
     const of = { organizationId: meeting?.organizationId ?? '', meetingId: over }
@@ -184,7 +193,7 @@ describe('the erasure of a person', () => {
     expect(answer.status).toBe(201)
     expect(answer.body).toMatchObject({
       pseudonym: expect.stringMatching(/^erased-[0-9a-f]{8}@erased\.invalid$/),
-      participants: 1,
+      participants: 2,
       presences: 2,
       meetingEvents: 1,
       webhookEvents: 1,
@@ -203,13 +212,30 @@ describe('the erasure of a person', () => {
         union all select row_to_json(p)::text from mails p where meeting_id = ${over}) t`)
     expect(rest[0]?.text).not.toMatch(/paciente@|Rosa|Rosita/i)
     expect(rest[0]?.text).toContain('Otro')
+    const prints = await api.db
+      .select({ id: meetings.id, seen: meetings.calendarSeen })
+      .from(meetings)
+      .where(inArray(meetings.id, followed))
+    expect(new Map(prints.map(({ id, seen }) => [id, seen]))).toEqual(
+      new Map([
+        [over, null],
+        [held, calendarSeen],
+        [upcoming, calendarSeen],
+        [left, { ...calendarSeen, fields: { topic: 't', guests: '' } }],
+      ]),
+    )
     const kept = (await api.call('GET', `/v1/meetings/${held}/participants`)).body.invited
     expect(kept.map((person: { email: string }) => person.email)).toContain(EMAIL)
     const { items } = (await api.call('GET', '/v1/audit?action=person.erased')).body
     expect(items).toHaveLength(1)
     expect(items[0]).toMatchObject({
       subject: `erasure:${answer.body.id}`,
-      detail: { participants: 1, meetingIds: [over], held: [held], upcoming: [upcoming] },
+      detail: {
+        participants: 2,
+        meetingIds: expect.arrayContaining([over, left]),
+        held: [held],
+        upcoming: [upcoming],
+      },
     })
     expect(JSON.stringify((await api.call('GET', '/v1/audit?limit=500')).body)).not.toMatch(/paciente@|Rosa/i)
 
