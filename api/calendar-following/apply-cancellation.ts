@@ -29,11 +29,12 @@ export async function applyCancellation(
   }
   const isPending = meeting.syncedRevision < meeting.revision
   if (isPending) {
+    if (meeting.calendarSeen?.cancelledEtag === event.etag) return
     const winner = event.updatedAt && event.updatedAt <= meeting.updatedAt ? 'caller' : 'calendar'
     const invited = await listInvited(tx, meeting.id)
     await auditConflict(tx, meeting, event, { winner, fields: ['status'] }, { invited })
     // Telling Google of the caller's change finds the event gone and makes another one.
-    if (winner === 'caller') return
+    if (winner === 'caller') return noteCancelledEvent(tx, meeting.id, event.etag)
   }
   const { recordingCancelled } = await cancelMeeting(tx, meeting, { actor: ACTOR, now })
   // Where recording has begun, its job stays: whoever works on it sees the cancellation and keeps what there is.

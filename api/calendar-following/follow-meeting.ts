@@ -48,7 +48,11 @@ async function seemsChanged(
 ): Promise<boolean> {
   const now = new Date(deps.clock.now())
   const isOver = meeting.status === 'cancelled' || meeting.status === 'ended'
-  if (event.status === 'cancelled') return !isOver
+  if (event.status === 'cancelled') {
+    const isPending = meeting.syncedRevision < meeting.revision
+    const wasOverruled = isPending && meeting.calendarSeen?.cancelledEtag === event.etag
+    return !isOver && !wasOverruled
+  }
   if (isOver) return takesPlaceAgain(meeting, event, now) !== undefined
   if (isPutOff(meeting, event, now)) return true
   const invited = await listInvited(deps.db, meeting.id)

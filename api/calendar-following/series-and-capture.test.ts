@@ -418,6 +418,73 @@ describe('what a caller and the calendar both changed', () => {
     }
     expect(await world.read(described.id)).toMatchObject({ topic: 'Del que llama', description: 'Sala 1' })
   }, 60_000)
+
+  /** Google learns nothing of a meeting or a series until {@link tellNow}. */
+  const holdBack = (id: string) =>
+    world.api.db.execute(sql`update pgboss.job set start_after = now() + interval '1 hour'
+      where singleton_key = ${id} and name like 'provision-%' and state < 'active'`)
+
+  test('is noted once where a caller overruled a cancellation, however often it is read', async () => {
+    const { id } = await world.make()
+    const { event_id: eventId } = await wasRead(id)
+    await whileUnread(async () => {
+      await world.google.personDoes({ do: 'cancel', as: HOST, eventId })
+      await ask('PATCH', id, { topic: 'Sigue' })
+      await holdBack(id)
+    })
+    await conflictOf(`meeting:${id}`)
+    await nothingLeft(world.api)
+    await world.api.db.execute(sql`update followed_calendars set whole_at = null where calendar = ${HOST}`)
+    await until(
+      'everything was read',
+      async () => {
+        const unread = await world.api.db.execute(
+          sql`update followed_calendars set sync_at = least(sync_at, now())
+          where calendar = ${HOST} and whole_at is null returning calendar`,
+        )
+        return unread.length === 0
+      },
+      15_000,
+    )
+    const conflicts = (await world.audited(id)).filter(({ action }) => action === 'meeting.conflict')
+    expect(conflicts.map(({ detail }) => detail.winner)).toEqual(['caller'])
+    expect(await world.read(id)).toMatchObject({ status: 'scheduled', topic: 'Sigue' })
+    await tellNow(id)
+  }, 40_000)
+
+  test('holds for both parts where the series is split in the calendar meanwhile', async () => {
+    const recurrence = ['RRULE:FREQ=DAILY;COUNT=4']
+    const { id, series } = await world.make({ ...inDays(2), timeZone: 'UTC', recurrence })
+    const third = (await rowsOf(sql`series_id = ${series.id}`))[2]
+    if (!third) throw new Error('too few')
+    const to = { start: later(third.starts_at, 1), end: later(third.starts_at, 2) }
+    await whileUnread(async () => {
+      await ask('PATCH', `${id}?scope=all`, { topic: 'Del que llama' })
+      await holdBack(series.id)
+      await changeAs(HOST, third.event_id, { ...to, description: 'Sala 1', scope: 'following' })
+    })
+    const next = await until(
+      'the second part is another series, of which Google knows',
+      async () => {
+        await world.api.db.execute(
+          sql`update followed_calendars set sync_at = now() where failures > 0 and sync_at > now()`,
+        )
+        const [row] = await world.api.db.execute<{ id: string; event_id: string; told: boolean }>(
+          sql`select id, event_id, synced_revision >= revision as told from series where continues = ${series.id}`,
+        )
+        return row?.told && row
+      },
+      20_000,
+    )
+    const event = world.google.state.events.get(`${HOST}/${next.event_id}`)
+    expect(event?.resource.summary).toBe('Del que llama')
+    expect(event?.resource.description).toContain('Sala 1')
+    const rows = await rowsOf(sql`series_id = ${next.id} and status = 'scheduled'`)
+    expect(rows.map(row => [row.topic, row.description, at(row.starts_at)])).toEqual(
+      [0, 24].map(hours => ['Del que llama', 'Sala 1', at(later(to.start, hours))]),
+    )
+    await tellNow(series.id)
+  }, 40_000)
 })
 
 describe('a captured calendar', () => {
