@@ -16,6 +16,48 @@ test('docker-compose.yml hands every setting of .env on, without a default of it
   expect(handedOn.sort()).toEqual(wanted.filter(name => !FIXED.includes(name)).sort())
 })
 
+test('the packages that the sandbox’s image adds are development packages', () => {
+  const [, names = ''] = /node keep-packages\.ts ([^&]+) &&/.exec(read('Dockerfile.recorder')) ?? []
+  const { devDependencies } = JSON.parse(read('package.json')) as { devDependencies: object }
+  expect(names.trim()).not.toBe('')
+  expect(Object.keys(devDependencies)).toEqual(expect.arrayContaining(names.trim().split(' ')))
+})
+
+/** The files and folders of ours in each image, and what of them is started there. */
+function imagesOf(dockerfile: string) {
+  const stages = read(dockerfile).split(/^FROM /m)
+  return stages.flatMap(stage => {
+    const copied = [...stage.matchAll(/^COPY (?!--)(.+) \S+$/gm)].flatMap(([, names = '']) =>
+      names.split(' '),
+    )
+    const [, started] = /^CMD \["node", "(.+)"\]$/m.exec(stage) ?? []
+    return started === undefined ? [] : [{ copied, started: [started, ...copied.filter(isScript)] }]
+  })
+}
+const isScript = (name: string) => /^scripts\/.+\.ts$/.test(name)
+
+function importedBy(files: readonly string[]): string[] {
+  const found = new Set(files)
+  for (const file of found)
+    for (const [, name = ''] of read(file).matchAll(/(?:from|import)\s*\(?\s*'(\.[^']+)'/g))
+      found.add(join(file, '..', name))
+  return [...found]
+}
+
+test.each(['Dockerfile.api', 'Dockerfile.recorder'])(
+  'what is imported in the images of %s is in them',
+  dockerfile => {
+    const images = imagesOf(dockerfile)
+    expect(images.length).toBeGreaterThan(0)
+    for (const { copied, started } of images) {
+      const imported = importedBy(started)
+      expect(imported.length).toBeGreaterThan(50)
+      const isCopied = (file: string) => copied.some(name => file === name || file.startsWith(`${name}/`))
+      expect(imported.filter(file => !isCopied(file))).toEqual([])
+    }
+  },
+)
+
 test('the images keep exactly the APIs of googleapis that our code imports', () => {
   const kept = [...read('deploy/trim-packages.sh').matchAll(/! -name (\w+)/g)].map(([, name]) => name)
   const imported = readdirSync(join(root, 'google'))
