@@ -1,6 +1,6 @@
 // The API process: settings, database, tables, then HTTP, and all of it closed in order.
 import { type Config, readConfig, SettingsRefused } from '../config.ts'
-import { migrateDatabase } from '../db/connect.ts'
+import { DatabaseUnusable, migrateDatabase } from '../db/connect.ts'
 import { EmbeddedPostgresFailed, startEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import { createLog } from '../log.ts'
 import { CannotListen, startApi } from './start.ts'
@@ -23,7 +23,9 @@ async function main(config: Config): Promise<void> {
 try {
   await main(readConfig(process.env))
 } catch (error) {
-  const plain = [SettingsRefused, CannotListen, EmbeddedPostgresFailed].some(kind => error instanceof kind)
+  const plain = [SettingsRefused, CannotListen, EmbeddedPostgresFailed, DatabaseUnusable].some(
+    kind => error instanceof kind,
+  )
   const words =
     error instanceof Error ? (plain ? error.message : (error.stack ?? error.message)) : String(error)
   process.stderr.write(plain ? `${words}\n` : `The API cannot run: ${words}\n`)

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { inArray, sql } from 'drizzle-orm'
 import { expect, test } from 'vitest'
-import { openDatabase } from './connect.ts'
+import { DatabaseUnusable, migrateDatabase, openDatabase } from './connect.ts'
 import { apiKeys } from './schema.ts'
 import { openTestDatabase } from './test-database.ts'
 
@@ -19,4 +19,18 @@ test('a connection keeps the statements it is asked over and over, and not one f
       and statement not like '%pg_prepared_statements%'`,
   )
   expect(row?.kept).toBe(4)
+})
+
+test('a database of another encoding than UTF8 is refused before anything is made in it', async () => {
+  await using server = await openTestDatabase()
+  await using database = openDatabase(server.url, { max: 1 })
+  const name = `latin_${randomUUID().slice(0, 8)}`
+  await database.db.execute(
+    sql.raw(`create database ${name} encoding 'SQL_ASCII' locale 'C' template template0`),
+  )
+  const url = new URL(server.url)
+  url.pathname = `/${name}`
+  await expect(migrateDatabase(url.href)).rejects.toThrow(DatabaseUnusable)
+  await expect(migrateDatabase(url.href)).rejects.toThrow(/has the encoding SQL_ASCII\. Make one with UTF8/)
+  await database.db.execute(sql.raw(`drop database ${name}`))
 })

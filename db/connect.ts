@@ -121,9 +121,22 @@ const MIGRATIONS = join(HERE, 'migrations')
 // Any constant will do; it keeps two processes from migrating at once.
 const MIGRATION_LOCK = 7_305_146
 
-/** Brings the tables to the newest version. May run in several processes at once. */
+/** Testigo cannot work with this database; the message says what to do. */
+export class DatabaseUnusable extends Error {
+  readonly code = 'database_unusable'
+}
+
+/** Brings the tables to the newest version. May run in several processes at once. @throws {DatabaseUnusable} */
 export async function migrateDatabase(url: string): Promise<void> {
   await using connection = openDatabase(url, { max: 1, statementTimeoutMs: 600_000 })
+  const [of] = await connection.db.execute<{ name: string; encoding: string }>(
+    sql`select current_database() as name, current_setting('server_encoding') as encoding`,
+  )
+  // Searching by words takes accents off, which PostgreSQL does in no other encoding.
+  if (of?.encoding !== 'UTF8')
+    throw new DatabaseUnusable(
+      `The database "${of?.name}" has the encoding ${of?.encoding}. Make one with UTF8 and name it in DATABASE_URL: create database testigo encoding 'UTF8' template template0.`,
+    )
   await connection.db.execute(sql`select pg_advisory_lock(${MIGRATION_LOCK})`)
   await migrate(connection.db, { migrationsFolder: MIGRATIONS })
   // Tables are generated; what guards them is not.

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { systemClock, within } from '../clock.ts'
 import { type Config, readConfig, SettingsRefused } from '../config.ts'
 import { startAuditChaining } from '../db/audit-notes.ts'
-import { migrateDatabase, openDatabase } from '../db/connect.ts'
+import { DatabaseUnusable, migrateDatabase, openDatabase } from '../db/connect.ts'
 import { type DatabaseClock, openDatabaseClock } from '../db/database-clock.ts'
 import { startEmbeddedPostgres } from '../db/embedded-postgres.ts'
 import { openJobs } from '../db/jobs.ts'
@@ -114,8 +114,9 @@ async function keepMeasuring(clock: DatabaseClock, log: Log, signal: AbortSignal
 try {
   await main(readConfig(process.env))
 } catch (error) {
+  const plain = error instanceof SettingsRefused || error instanceof DatabaseUnusable
   process.stderr.write(
-    `${error instanceof SettingsRefused ? error.message : `The recorder cannot run: ${(error as Error).stack ?? String(error)}`}\n`,
+    `${plain ? error.message : `The recorder cannot run: ${(error as Error).stack ?? String(error)}`}\n`,
   )
   process.exitCode = 1
 }
