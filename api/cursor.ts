@@ -9,8 +9,28 @@ interface Place {
   id: string
 }
 
+/**
+ * A page of a list that goes by `createdAt`, then by id, and the cursor to the next one.
+ * @param rows one more than belong on the page, where there are more
+ * @param rowOf the part of a row that has them
+ */
+export function pageOf<Row, View>(
+  rows: readonly Row[],
+  limit: number,
+  view: (row: Row) => View,
+  rowOf: (row: Row) => { createdAt: Date; id: string },
+): { items: View[]; nextCursor: string | null } {
+  const shown = rows.slice(0, limit)
+  const last = rows.length > limit ? shown.at(-1) : undefined
+  const place = last && rowOf(last)
+  return {
+    items: shown.map(view),
+    nextCursor: place ? writeCursor({ at: place.createdAt, id: place.id }) : null,
+  }
+}
+
 /** A place as text that callers hand back unread. */
-export function writeCursor({ at, id }: Place): string {
+function writeCursor({ at, id }: Place): string {
   return Buffer.from(JSON.stringify([at.toISOString(), id])).toString('base64url')
 }
 

@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { listKeys } from '../../db/api-keys.ts'
 import { asCaller, callerOf } from '../caller.ts'
-import { readCursor, writeCursor } from '../cursor.ts'
+import { pageOf, readCursor } from '../cursor.ts'
 import { readBody, readQuery } from '../read-input.ts'
 import { createKey, endKey, giveNewSecret, type KeysDeps, noSuchKey, showKey } from './keys.ts'
 import { keyRotationSchema, newKeySchema, pageQuerySchema } from './schema.ts'
@@ -20,12 +20,15 @@ export function keysRoutes(deps: KeysDeps): Router {
       const { limit, cursor } = readQuery(pageQuerySchema, request.query)
       const after = cursor === undefined ? undefined : readCursor(cursor)
       const rows = await asCaller(db, caller, tx => listKeys(tx, caller.organizationId, after, limit + 1))
-      const items = rows.slice(0, limit)
-      const last = rows.length > limit ? items.at(-1) : undefined
-      response.json({
-        items: items.map(row => keyView(row, new Date(clock.now()))),
-        nextCursor: last ? writeCursor({ at: last.createdAt, id: last.id }) : null,
-      })
+      const now = new Date(clock.now())
+      response.json(
+        pageOf(
+          rows,
+          limit,
+          row => keyView(row, now),
+          row => row,
+        ),
+      )
     })
     .post(async (request, response) => {
       const key = await createKey(deps, callerOf(response), readBody(newKeySchema, request.body))

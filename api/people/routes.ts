@@ -2,7 +2,7 @@ import { Router } from 'express'
 import { z } from 'zod'
 import { listUsers } from '../../db/users.ts'
 import { asCaller, callerOf } from '../caller.ts'
-import { readCursor, writeCursor } from '../cursor.ts'
+import { pageOf, readCursor } from '../cursor.ts'
 import { pageQuerySchema } from '../keys/schema.ts'
 import { readBody, readQuery } from '../read-input.ts'
 import { sendVersioned } from '../versions/entity-tag.ts'
@@ -79,12 +79,7 @@ export function usersRoutes(deps: UsersDeps): Router {
       const { limit, cursor } = readQuery(pageQuerySchema, request.query)
       const after = cursor === undefined ? undefined : readCursor(cursor)
       const rows = await asCaller(db, caller, tx => listUsers(tx, caller.organizationId, after, limit + 1))
-      const items = rows.slice(0, limit)
-      const last = rows.length > limit ? items.at(-1) : undefined
-      response.json({
-        items: items.map(userView),
-        nextCursor: last ? writeCursor({ at: last.createdAt, id: last.id }) : null,
-      })
+      response.json(pageOf(rows, limit, userView, row => row))
     })
     .post(async (request, response) => {
       const user = await createUser(deps, callerOf(response), readBody(newUserSchema, request.body))

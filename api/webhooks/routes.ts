@@ -3,7 +3,7 @@ import { z } from 'zod'
 import { listDeliveries } from '../../db/webhook-deliveries.ts'
 import { listEndpoints } from '../../db/webhook-endpoints.ts'
 import { asCaller, type Caller, callerOf } from '../caller.ts'
-import { readCursor, writeCursor } from '../cursor.ts'
+import { pageOf, readCursor } from '../cursor.ts'
 import { readBody, readQuery } from '../read-input.ts'
 import { sendVersioned } from '../versions/entity-tag.ts'
 import { ifMatchOf } from '../versions/if-match.ts'
@@ -86,12 +86,7 @@ export function webhooksRoutes(deps: WebhookDeps & { allowPrivate: boolean }): R
     const rows = await asCaller(db, caller, tx =>
       listDeliveries(tx, of, { ...filter, eventType: event, after }, limit + 1),
     )
-    const items = rows.slice(0, limit)
-    const last = rows.length > limit ? items.at(-1)?.delivery : undefined
-    response.json({
-      items: items.map(deliveryView),
-      nextCursor: last ? writeCursor({ at: last.createdAt, id: last.id }) : null,
-    })
+    response.json(pageOf(rows, limit, deliveryView, ({ delivery }) => delivery))
   })
 
   router.route('/:id/deliveries/:deliveryId/redeliver').post(async (request, response) => {
