@@ -1,6 +1,6 @@
 import { eq, sql } from 'drizzle-orm'
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
-import { findForgotten } from '../db/meeting-provisioning.ts'
+import { findForgotten } from '../db/forgotten.ts'
 import { meetings } from '../db/schema.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
@@ -194,6 +194,10 @@ test('a meeting that lost its job is found again', async () => {
   google.faults.add({ kind: 'down', service: 'calendar' })
   const { meetingId } = (await post()).body
   await api.db.execute(sql`delete from pgboss.job where singleton_key = ${meetingId}`)
-  expect(await findForgotten(api.db, new Date(Date.now() + 1000), 10)).toContain(meetingId)
-  expect(await findForgotten(api.db, new Date(Date.now() - 60_000), 10)).not.toContain(meetingId)
+  expect(await findForgotten(api.db, 'provision-meeting', new Date(Date.now() + 1000), 10)).toContain(
+    meetingId,
+  )
+  expect(await findForgotten(api.db, 'provision-meeting', new Date(Date.now() - 60_000), 10)).not.toContain(
+    meetingId,
+  )
 })

@@ -1,9 +1,8 @@
 import { TimedOut, withTimeout } from '../clock.ts'
+import { findForgotten } from '../db/forgotten.ts'
 import type { OpenJobs } from '../db/jobs.ts'
 import type { MeetingLocks } from '../db/meeting-locks.ts'
-import { findForgotten } from '../db/meeting-provisioning.ts'
 import { type Actor, noteMeetingEvent } from '../db/meetings.ts'
-import { findForgottenSeries } from '../db/series-provisioning.ts'
 import { ProviderFault } from './providers/meeting-provider.ts'
 import type { ProvisionDeps } from './provision-deps.ts'
 import { provisionMeeting } from './provision-meeting.ts'
@@ -65,12 +64,12 @@ export function createProvisioning(
   // A change made in the very moment in which a job ends finds that job still there, and would be left with none.
   async function sendForgotten(): Promise<void> {
     const before = new Date(clock.now() - FORGOTTEN_AFTER_MS)
-    const ids = await findForgotten(db, before, FORGOTTEN_AT_ONCE)
+    const ids = await findForgotten(db, 'provision-meeting', before, FORGOTTEN_AT_ONCE)
     for (const meetingId of ids) {
       log.warn({ meetingId }, 'a meeting that Google does not know yet had no job; it has one again')
       await db.transaction(tx => jobs.send(tx, 'provision-meeting', { meetingId }, { key: meetingId }))
     }
-    for (const seriesId of await findForgottenSeries(db, before, FORGOTTEN_AT_ONCE)) {
+    for (const seriesId of await findForgotten(db, 'provision-series', before, FORGOTTEN_AT_ONCE)) {
       log.warn({ seriesId }, 'a series that Google does not know yet had no job; it has one again')
       await db.transaction(tx => jobs.send(tx, 'provision-series', { seriesId }, { key: seriesId }))
     }

@@ -1,4 +1,4 @@
-import { and, asc, eq, lt, sql } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import {
   type Actor,
@@ -94,22 +94,4 @@ async function announceMade(tx: Transaction, before: MeetingRow, made: Provision
 /** Keeps the id of an event that is about to be made in the place of one that somebody deleted in Google. */
 export async function keepEventId(db: Queryable, meetingId: string, eventId: string): Promise<void> {
   await db.update(meetings).set({ eventId }).where(eq(meetings.id, meetingId))
-}
-
-/** Meetings whose last change, older than `before`, has not reached Google, and that no job takes care of. */
-export async function findForgotten(db: Queryable, before: Date, limit: number): Promise<string[]> {
-  const rows = await db
-    .select({ id: meetings.id })
-    .from(meetings)
-    .where(
-      and(
-        lt(meetings.syncedRevision, meetings.revision),
-        lt(meetings.updatedAt, before),
-        sql`not exists (select 1 from pgboss.job where name = 'provision-meeting'
-          and coalesce(singleton_key, '') = ${meetings.id}::text and state <= 'active')`,
-      ),
-    )
-    .orderBy(asc(meetings.updatedAt))
-    .limit(limit)
-  return rows.map(row => row.id)
 }

@@ -1,4 +1,4 @@
-import { and, asc, eq, lt, sql } from 'drizzle-orm'
+import { and, asc, eq, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Provisioned } from './meeting-provisioning.ts'
 import { type Actor, type MeetingRow, noteMeetingEvents } from './meetings.ts'
@@ -86,22 +86,4 @@ function instanceId(eventId: string) {
 /** Keeps the id of an event that is about to be made in the place of one that somebody deleted in Google. */
 export async function keepSeriesEventId(db: Queryable, id: string, eventId: string): Promise<void> {
   await db.update(series).set({ eventId }).where(eq(series.id, id))
-}
-
-/** Series whose last change, older than `before`, has not reached Google, and that no job takes care of. */
-export async function findForgottenSeries(db: Queryable, before: Date, limit: number): Promise<string[]> {
-  const rows = await db
-    .select({ id: series.id })
-    .from(series)
-    .where(
-      and(
-        lt(series.syncedRevision, series.revision),
-        lt(series.updatedAt, before),
-        sql`not exists (select 1 from pgboss.job where name = 'provision-series'
-          and coalesce(singleton_key, '') = ${series.id}::text and state <= 'active')`,
-      ),
-    )
-    .orderBy(asc(series.updatedAt))
-    .limit(limit)
-  return rows.map(row => row.id)
 }

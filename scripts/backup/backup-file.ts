@@ -111,6 +111,7 @@ export async function* readBackup(path: string): AsyncGenerator<BackupPart> {
   const source = createReadStream(path)
   const gunzip = createGunzip()
   const read = pipeline(source, gunzip)
+  // Reported by the reading below: what ends the pipeline ends `gunzip` with the same error.
   read.catch(() => undefined)
   const bytes = byteReader(gunzip)
   try {
@@ -124,6 +125,7 @@ export async function* readBackup(path: string): AsyncGenerator<BackupPart> {
   } finally {
     source.destroy()
     gunzip.destroy()
+    // Only for its end: why it ended has been reported above.
     await finished(gunzip).catch(() => undefined)
   }
 }

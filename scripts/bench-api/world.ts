@@ -138,7 +138,8 @@ export async function openBenchWorld(of: {
 async function untilReady(url: string, api: ChildProcess, logFile: string): Promise<void> {
   const endMs = Date.now() + START_LIMIT_MS
   while (Date.now() < endMs && api.exitCode === null) {
-    const answer = await fetch(`${url}/readyz`).catch(() => undefined)
+    // Refused until it listens.
+    const answer = await fetch(`${url}/readyz`, { signal: AbortSignal.timeout(5000) }).catch(() => undefined)
     if (answer?.ok) return
     await systemClock.sleep(100)
   }
