@@ -138,3 +138,18 @@ export const hangAt =
     google.faults.add({ kind: 'hang', service, method })
     return { reached: () => until(`a call of ${method}`, () => hanging() > before) }
   }
+
+/** The step behind the `last` one of the work: all is done, and the answer to a request with an `Idempotency-Key` is about to be kept. */
+export async function beforeAnswerIsKept(world: TestWorld, last: StopAt): ReturnType<StopAt> {
+  const job = await last()
+  let answer: Held | undefined
+  return {
+    reached: async () => {
+      await job.reached()
+      answer = await holdTable(world, 'idempotency_keys', 'update "idempotency_keys"')
+      await job.letGo?.()
+      await answer.somebodyWaits()
+    },
+    letGo: async () => answer?.letGo(),
+  }
+}

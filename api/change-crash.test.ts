@@ -4,7 +4,7 @@ import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
 import {
   type ApiProcess,
-  type Held,
+  beforeAnswerIsKept,
   hangAt,
   hold,
   holdTable,
@@ -90,19 +90,8 @@ const onJob: Stop = async ({ id }) => {
 /** All is done, and the answer is about to be kept. */
 const beforeAnswer =
   (before: Stop): Stop =>
-  async subject => {
-    const first = await before(subject)
-    let answer: Held | undefined
-    return {
-      reached: async () => {
-        await first.reached()
-        answer = await holdTable(world, 'idempotency_keys', 'update "idempotency_keys"')
-        await first.letGo?.()
-        await answer.somebodyWaits()
-      },
-      letGo: async () => answer?.letGo(),
-    }
-  }
+  subject =>
+    beforeAnswerIsKept(world, () => before(subject))
 
 const LIMIT = { timeout: 60_000 }
 let used = 0

@@ -5,6 +5,7 @@ import type { GoogleSandbox } from '../sandbox/google/server.ts'
 import { openGoogle } from '../sandbox/google/test-google.ts'
 import {
   type ApiProcess,
+  beforeAnswerIsKept,
   type Held,
   hangAt,
   holdTable,
@@ -90,19 +91,7 @@ const STEPS: Step[] = [
 
 const BEFORE_ANSWER: Step = {
   name: 'before its answer was kept',
-  stopAt: async () => {
-    const job = await holdAtEnd('pgboss.job')()
-    let answer: Held | undefined
-    return {
-      reached: async () => {
-        await job.reached()
-        answer = await holdTable(world, 'idempotency_keys', 'update "idempotency_keys"')
-        await job.letGo?.()
-        await answer.somebodyWaits()
-      },
-      letGo: async () => answer?.letGo(),
-    }
-  },
+  stopAt: () => beforeAnswerIsKept(world, holdAtEnd('pgboss.job')),
 }
 
 async function expectOneOfEverything(topic: string) {

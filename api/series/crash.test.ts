@@ -10,6 +10,7 @@ import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
 import {
   type ApiProcess,
+  beforeAnswerIsKept,
   type Held,
   hangAt,
   holdTable,
@@ -103,19 +104,7 @@ const answerLost: StopAt = async () => {
   return atGoogle('events.get')()
 }
 /** All is done, and the answer is about to be kept. */
-const beforeAnswer: StopAt = async () => {
-  const job = await onTableAfterLink('pgboss.job')()
-  let answer: Held | undefined
-  return {
-    reached: async () => {
-      await job.reached()
-      answer = await holdTable(world, 'idempotency_keys', 'update "idempotency_keys"')
-      await job.letGo?.()
-      await answer.somebodyWaits()
-    },
-    letGo: async () => answer?.letGo(),
-  }
-}
+const beforeAnswer: StopAt = () => beforeAnswerIsKept(world, onTableAfterLink('pgboss.job'))
 
 interface Asked {
   method: 'POST' | 'PATCH' | 'DELETE'
