@@ -52,3 +52,41 @@ export async function within(limitMs: number, work: Promise<unknown>): Promise<v
     clearTimeout(timer)
   }
 }
+
+/**
+ * Does `work` again and again, with a pause of `everyMs` after each time, until closed; where it answers `at_once` there is
+ * more to do and no pause. What fails is told to `failed` and tried again, except for what closing cuts off.
+ * @returns `close` stops it and waits until it has ended, at most `graceMs` where a limit is given
+ */
+export function repeat(
+  everyMs: number,
+  work: (stopping: AbortSignal) => Promise<'at_once' | 'pause'>,
+  failed: (error: unknown) => void,
+): { close(graceMs?: number): Promise<void> } {
+  const stopping = new AbortController()
+  const { signal } = stopping
+
+  async function run(): Promise<void> {
+    while (!signal.aborted) {
+      let next: 'at_once' | 'pause' = 'pause'
+      try {
+        next = await work(signal)
+      } catch (error) {
+        if (!signal.aborted) failed(error)
+      }
+      if (next === 'pause')
+        await delay(everyMs, undefined, { signal }).catch((error: unknown) => {
+          if (!signal.aborted) throw error
+        })
+    }
+  }
+
+  const running = run()
+  return {
+    async close(graceMs) {
+      stopping.abort()
+      if (graceMs === undefined) await running
+      else await within(graceMs, running)
+    },
+  }
+}

@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
+import { repeat } from '../clock.ts'
 import type { Log } from '../log.ts'
 import { type AuditEntry, chainPending, lockChain, readBacklog } from './audit.ts'
 import { currentOrigin } from './audit-origin.ts'
@@ -79,7 +79,6 @@ export function startAuditChaining(deps: { db: Database; log: Log; everyMs?: num
   close(): Promise<void>
 } {
   const { db, log, everyMs = EVERY_MS } = deps
-  const stopping = new AbortController()
   let complainedAt = Number.NEGATIVE_INFINITY
 
   async function complainIfLate(): Promise<void> {
@@ -89,31 +88,13 @@ export function startAuditChaining(deps: { db: Database; log: Log; everyMs?: num
     if (backlog.oldestMs > LATE_MS) log.error(backlog, 'the audit log: notes wait too long for their chain')
   }
 
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      let chained = 0
-      try {
-        chained = await chainAllNotes(db)
-        await complainIfLate()
-      } catch (error) {
-        if (!stopping.signal.aborted)
-          log.error({ error }, 'the audit log: notes could not be chained; they wait')
-      }
-      if (chained === 0) await pause()
-    }
-  }
-
-  async function pause(): Promise<void> {
-    await delay(everyMs, undefined, { signal: stopping.signal }).catch((error: unknown) => {
-      if (!stopping.signal.aborted) throw error
-    })
-  }
-
-  const running = run()
-  return {
-    async close() {
-      stopping.abort()
-      await running
+  return repeat(
+    everyMs,
+    async () => {
+      const chained = await chainAllNotes(db)
+      await complainIfLate()
+      return chained === 0 ? 'pause' : 'at_once'
     },
-  }
+    error => log.error({ error }, 'the audit log: notes could not be chained; they wait'),
+  )
 }

@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { type Clock, within } from '../../clock.ts'
+import { type Clock, repeat } from '../../clock.ts'
 import type { Database } from '../../db/connect.ts'
 import { purgeRequests } from '../../db/idempotency.ts'
 import type { Log } from '../../log.ts'
@@ -12,27 +11,9 @@ export function startForgetting(deps: { db: Database; clock: Clock; log: Log }):
   close(graceMs: number): Promise<void>
 } {
   const { db, clock, log } = deps
-  const stopping = new AbortController()
-
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        while ((await purgeRequests(db, new Date(clock.now()), AT_ONCE)) === AT_ONCE)
-          stopping.signal.throwIfAborted()
-      } catch (error) {
-        if (!stopping.signal.aborted) log.error({ error }, 'answers of old requests could not be removed')
-      }
-      await delay(LOOK_EVERY_MS, undefined, { signal: stopping.signal }).catch((error: unknown) => {
-        if (!stopping.signal.aborted) throw error
-      })
-    }
-  }
-
-  const running = run()
-  return {
-    async close(graceMs) {
-      stopping.abort()
-      await within(graceMs, running)
-    },
-  }
+  return repeat(
+    LOOK_EVERY_MS,
+    async () => ((await purgeRequests(db, new Date(clock.now()), AT_ONCE)) === AT_ONCE ? 'at_once' : 'pause'),
+    error => log.error({ error }, 'answers of old requests could not be removed'),
+  )
 }

@@ -1,6 +1,5 @@
-import { setTimeout as delay } from 'node:timers/promises'
 import { dueReminders, nextReminder } from '../../calendar/reminders.ts'
-import { type Clock, within } from '../../clock.ts'
+import { type Clock, repeat } from '../../clock.ts'
 import type { Database } from '../../db/connect.ts'
 import { mailPeople } from '../../db/mails.ts'
 import { listInvited } from '../../db/meetings.ts'
@@ -24,28 +23,14 @@ const AT_ONCE = 50
  */
 export function startReminding(deps: RemindDeps): { close(graceMs: number): Promise<void> } {
   const { log, lookEveryMs = LOOK_EVERY_MS } = deps
-  const stopping = new AbortController()
-
-  async function run(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        await remindAll(deps)
-      } catch (error) {
-        if (!stopping.signal.aborted) log.error({ error }, 'reminders that are due could not be written')
-      }
-      await delay(lookEveryMs, undefined, { signal: stopping.signal }).catch((error: unknown) => {
-        if (!stopping.signal.aborted) throw error
-      })
-    }
-  }
-
-  const running = run()
-  return {
-    async close(graceMs) {
-      stopping.abort()
-      await within(graceMs, running)
+  return repeat(
+    lookEveryMs,
+    async () => {
+      await remindAll(deps)
+      return 'pause'
     },
-  }
+    error => log.error({ error }, 'reminders that are due could not be written'),
+  )
 }
 
 /** Writes what is due now. @returns how many mails were new */

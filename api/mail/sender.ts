@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { type Clock, within } from '../../clock.ts'
+import { type Clock, repeat } from '../../clock.ts'
 import type { Database } from '../../db/connect.ts'
 import { type ClaimedMail, claimDueMails, type MailOutcome, purgeMails, settleMail } from '../../db/mails.ts'
 import type { Log } from '../../log.ts'
@@ -39,40 +38,25 @@ const LINK_AWAITED_FOR_MS = 1_800_000
  */
 export function startMailSender(deps: SenderDeps): MailSender {
   const { db, log, lookEveryMs = LOOK_EVERY_MS } = deps
-  const stopping = new AbortController()
-
-  async function run(): Promise<void> {
-    let purgeAt = 0
-    while (!stopping.signal.aborted) {
-      let sent = 0
-      try {
-        const due = await claimDueMails(db, { limit: AT_ONCE, leaseMs: LEASE_MS })
-        sent = due.length
-        await Promise.all(due.map(claimed => sendOne(deps, claimed)))
-        if (performance.now() >= purgeAt) {
-          purgeAt = performance.now() + PURGE_EVERY_MS
-          await purgeMails(db, KEPT_DAYS, PURGE_AT_ONCE)
-        }
-      } catch (error) {
-        if (!stopping.signal.aborted) log.error({ error }, 'mail that is due could not be looked up or noted')
+  let purgeAt = 0
+  const sending = repeat(
+    lookEveryMs,
+    async () => {
+      const due = await claimDueMails(db, { limit: AT_ONCE, leaseMs: LEASE_MS })
+      await Promise.all(due.map(claimed => sendOne(deps, claimed)))
+      if (performance.now() >= purgeAt) {
+        purgeAt = performance.now() + PURGE_EVERY_MS
+        await purgeMails(db, KEPT_DAYS, PURGE_AT_ONCE)
       }
-      if (sent < AT_ONCE) await pause()
-    }
-  }
-
-  async function pause(): Promise<void> {
-    await delay(lookEveryMs, undefined, { signal: stopping.signal }).catch((error: unknown) => {
-      if (!stopping.signal.aborted) throw error
-    })
-  }
-
-  const running = run()
+      return due.length < AT_ONCE ? 'pause' : 'at_once'
+    },
+    error => log.error({ error }, 'mail that is due could not be looked up or noted'),
+  )
   return {
     async close(graceMs) {
-      stopping.abort()
-      await within(graceMs, running)
+      await sending.close(graceMs)
       deps.postOffice.close()
-      await running
+      await sending.close()
     },
   }
 }
