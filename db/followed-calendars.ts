@@ -86,44 +86,47 @@ export async function takeDue(
 /** Stands for: everything is to be read again, whenever that was done last. */
 const UNREAD = new Date(0)
 
+/** A time, unless somebody has set another one since a row was read: what was asked for meanwhile is not put off. */
+function unlessChanged<Column extends 'syncAt' | 'wholeAt' | 'upkeepAt'>(
+  row: Pick<FollowedCalendar, Column>,
+  column: Column,
+  time: Date,
+) {
+  const was = row[column]?.toISOString() ?? null
+  const { [column]: now } = followedCalendars
+  return sql`case when ${now} is distinct from ${was}::timestamptz then ${now} else ${time.toISOString()}::timestamptz end`
+}
+
 /**
- * Notes a reading that was followed to its end.
- * @param read.from the token it began with: where another process has read on meanwhile, nothing is noted
- * @param read.whole everything was read, and before that at `before`: where somebody has asked since then that everything
- * be read, that still holds
+ * Notes a reading that was followed to its end. Where somebody has asked since the row was read for another one, or that
+ * everything be read, that still holds.
+ * @param row as it was when the reading began: where another process has read on from there meanwhile, nothing is noted
+ * @param read.whole everything was read
  * @param read.isLeft something in it could not be followed: everything is read again with the next poll
  */
 export async function noteSynced(
   db: Queryable,
-  calendar: string,
-  read: {
-    from: string | null
-    token: string
-    whole: { before: Date | null } | undefined
-    isLeft: boolean
-    now: Date
-    next: Date
-  },
+  row: FollowedCalendar,
+  read: { token: string; whole: boolean; isLeft: boolean; now: Date; next: Date },
 ): Promise<boolean> {
-  const { from, token, whole, isLeft, now, next } = read
-  const asked = sql`${followedCalendars.wholeAt} is distinct from ${whole?.before?.toISOString() ?? null}::timestamptz`
+  const { token, whole, isLeft, now, next } = read
   const noted = await db
     .update(followedCalendars)
     .set({
       syncToken: token,
       syncedAt: now,
-      syncAt: next,
+      syncAt: unlessChanged(row, 'syncAt', next),
       failures: 0,
       lastError: null,
-      ...(whole && {
-        wholeAt: sql`case when ${asked} then ${followedCalendars.wholeAt} else ${now.toISOString()}::timestamptz end`,
-      }),
+      ...(whole && { wholeAt: unlessChanged(row, 'wholeAt', now) }),
       ...(isLeft && { wholeAt: UNREAD }),
     })
     .where(
       and(
-        eq(followedCalendars.calendar, calendar),
-        from === null ? isNull(followedCalendars.syncToken) : eq(followedCalendars.syncToken, from),
+        eq(followedCalendars.calendar, row.calendar),
+        row.syncToken === null
+          ? isNull(followedCalendars.syncToken)
+          : eq(followedCalendars.syncToken, row.syncToken),
       ),
     )
     .returning({ calendar: followedCalendars.calendar })
@@ -139,15 +142,20 @@ export async function readWholeSoon(db: Queryable, calendars: readonly string[],
     .where(inArray(followedCalendars.calendar, [...calendars]))
 }
 
+/** Notes a reading that failed, and when to try again: sooner, where somebody has asked for one since the row was read. */
 export async function noteSyncFailed(
   db: Queryable,
-  calendar: string,
+  row: FollowedCalendar,
   failed: { error: string; next: Date },
 ): Promise<void> {
   await db
     .update(followedCalendars)
-    .set({ failures: sql`${followedCalendars.failures} + 1`, lastError: failed.error, syncAt: failed.next })
-    .where(eq(followedCalendars.calendar, calendar))
+    .set({
+      failures: sql`${followedCalendars.failures} + 1`,
+      lastError: failed.error,
+      syncAt: unlessChanged(row, 'syncAt', failed.next),
+    })
+    .where(eq(followedCalendars.calendar, row.calendar))
 }
 
 /**
@@ -156,7 +164,7 @@ export async function noteSyncFailed(
  */
 export async function noteUpkeep(
   db: Queryable,
-  { calendar, upkeepAt }: Pick<FollowedCalendar, 'calendar' | 'upkeepAt'>,
+  row: Pick<FollowedCalendar, 'calendar' | 'upkeepAt'>,
   kept: {
     next: Date
     /** Null: all is well. */
@@ -171,12 +179,11 @@ export async function noteUpkeep(
     .update(followedCalendars)
     .set({
       ...facts,
-      upkeepAt: sql`case when ${followedCalendars.upkeepAt} = ${upkeepAt.toISOString()}::timestamptz
-        then ${next.toISOString()}::timestamptz else ${followedCalendars.upkeepAt} end`,
+      upkeepAt: unlessChanged(row, 'upkeepAt', next),
       upkeepError: error,
       upkeepFailures: error === null ? 0 : sql`${followedCalendars.upkeepFailures} + 1`,
     })
-    .where(eq(followedCalendars.calendar, calendar))
+    .where(eq(followedCalendars.calendar, row.calendar))
 }
 
 /** Has channel and subscription of a calendar looked after at once. */

@@ -154,9 +154,12 @@ export async function openFollowingWorld<Google extends PeopledGoogle>(
   }
 }
 
+// Once: what begins at the same time does so too when the hour changes in between.
+const NEXT_HOUR = Math.ceil(Date.now() / 3_600_000) * 3_600_000
+
 /** Start and end of an hour in some days. */
 export function inDays(days: number, hours = 0): { start: string; end: string } {
-  const start = Math.ceil(Date.now() / 3_600_000) * 3_600_000 + days * 86_400_000 + hours * 3_600_000
+  const start = NEXT_HOUR + days * 86_400_000 + hours * 3_600_000
   return { start: new Date(start).toISOString(), end: new Date(start + 3_600_000).toISOString() }
 }
 

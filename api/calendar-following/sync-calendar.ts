@@ -55,7 +55,7 @@ export async function syncCalendar(
     if (isPassing) deps.log.warn(details, 'a calendar could not be followed; it is tried again')
     else deps.log.error(details, 'a calendar could not be followed')
     const next = new Date(deps.clock.now() + waitMs)
-    await noteSyncFailed(deps.db, calendar, { error: messageOf(error), next })
+    await noteSyncFailed(deps.db, row, { error: messageOf(error), next })
   }
 }
 
@@ -103,9 +103,8 @@ async function readAndFollow(
   if (failure !== undefined)
     log.error({ calendar, failures: failures.length }, 'CHANGES IN A CALENDAR WERE NOT FOLLOWED')
   const now = clock.now()
-  await noteSynced(db, calendar, {
-    ...{ from: row.syncToken, token: list.syncToken },
-    whole: whole ? { before: row.wholeAt } : undefined,
+  await noteSynced(db, row, {
+    ...{ token: list.syncToken, whole },
     isLeft: failure !== undefined,
     now: new Date(began),
     next: new Date(now + settings.pollMs),
