@@ -4,6 +4,7 @@ import type { Recurrence } from '../calendar/recurrence.ts'
 import type { Clock } from '../clock.ts'
 import type { Queryable, Transaction } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
+import type { MeetingToProvision } from '../db/meeting-provisioning.ts'
 import {
   findMeetingByExternalId,
   insertMeeting,
@@ -64,12 +65,12 @@ export async function createMeeting(
 ): Promise<MeetingView> {
   const { db, clock } = deps
   const { organizationId, actor } = caller
-  const { meetingId, touched } = await changeOnce(db, caller, async tx => {
+  const { meetingId, touched, written } = await changeOnce(db, caller, async tx => {
     const made = await writeMeeting(tx, deps, caller, readNewMeeting(deps, body, clock.now()))
     await sendJobs(deps.jobs, tx, made.touched, clock.now())
     return made
   })
-  const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs)
+  const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs, written)
   const what = touched.seriesIds.length > 0 ? 'series' : 'meeting'
   refuseUnlessDone(outcome, meetingId, `The ${what} is kept and will be made as soon as Google allows it.`)
   return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
@@ -105,7 +106,13 @@ export async function writeMeeting(
   deps: Pick<MeetingDeps, 'provider' | 'clock' | 'organizer'>,
   caller: Caller,
   { wish, recurrence, organizer: wanted }: NewMeeting,
-): Promise<{ meetingId: string; seriesId: string | undefined; touched: Touched }> {
+): Promise<{
+  meetingId: string
+  seriesId: string | undefined
+  touched: Touched
+  /** The meeting as it was written, where it is a new one. */
+  written?: MeetingToProvision | undefined
+}> {
   const { organizationId, actor, principal } = caller
   const { provider } = deps
   const organizer = await chooseHost(tx, caller, wanted, deps.organizer)
@@ -126,8 +133,9 @@ export async function writeMeeting(
     createdBy: principal,
   }
   const inserted = await insertMeeting(tx, row, actor)
-  const meetingId = inserted ? id : await unfinishedTwin(tx, organizationId, wish, organizer)
-  return { meetingId, seriesId: undefined, touched: { seriesIds: [], meetingIds: [meetingId] } }
+  const written = inserted && { ...inserted, recordingStatus: 'pending' as const, series: null }
+  const meetingId = written ? id : await unfinishedTwin(tx, organizationId, wish, organizer)
+  return { meetingId, seriesId: undefined, touched: { seriesIds: [], meetingIds: [meetingId] }, written }
 }
 
 /** The row that an earlier sending of the same request left behind; anything else with this external id refuses. */

@@ -17,16 +17,19 @@ import { provisionSeries } from './series/provision-series.ts'
  * Brings the provider to what the meeting's row says, and the bot's job with it: event, link, or cancellation.
  * Repeatable at every step, so a crash or a lost answer costs nothing but the repeat: the event's id is ours, and what
  * was done is noted in one transaction with the job. Ends when the provider has the newest revision.
+ * @param run.written the meeting as it was just committed: it is not read again first
  * @throws {ProviderFault} when the provider refuses or stays silent; the row still says what is wanted
  */
 export async function provisionMeeting(
   deps: ProvisionDeps,
   meetingId: string,
-  run: { actor: Actor; signal: AbortSignal },
+  run: { actor: Actor; signal: AbortSignal; written?: MeetingToProvision | undefined },
 ): Promise<void> {
+  let { written } = run
   for (let upToDate = false; !upToDate; ) {
     run.signal.throwIfAborted()
-    const wanted = await deps.db.transaction(tx => readMeetingToProvision(tx, meetingId))
+    const wanted = written ?? (await deps.db.transaction(tx => readMeetingToProvision(tx, meetingId)))
+    written = undefined
     if (!wanted || wanted.meeting.syncedRevision >= wanted.meeting.revision) return
     if (wanted.series && wanted.series.syncedRevision < wanted.series.revision) {
       await provisionSeries(deps, wanted.series.id, run)
@@ -48,9 +51,11 @@ async function noteDone(
   const now = clock.now()
   const { upToDate } = await noteProvisioned(tx, meeting, made, { actor, now: new Date(now) })
   if (!upToDate) return false
-  await jobs.withdraw(tx, 'provision-meeting', meeting.id)
   const over = isFinal(recordingStatus) || recordingStatus === 'finishing'
-  if (made && !over) await sendBot({ jobs, settings }, tx, meeting, now)
+  await Promise.all([
+    jobs.withdraw(tx, 'provision-meeting', meeting.id),
+    made && !over && sendBot({ jobs, settings }, tx, meeting, now),
+  ])
   return true
 }
 

@@ -2,6 +2,7 @@ import { TimedOut, withTimeout } from '../clock.ts'
 import { findForgotten } from '../db/forgotten.ts'
 import type { OpenJobs } from '../db/jobs.ts'
 import type { MeetingLocks } from '../db/meeting-locks.ts'
+import type { MeetingToProvision } from '../db/meeting-provisioning.ts'
 import { type Actor, noteMeetingEvent } from '../db/meetings.ts'
 import { ProviderFault } from './providers/meeting-provider.ts'
 import type { ProvisionDeps } from './provision-deps.ts'
@@ -16,11 +17,12 @@ export type ProvisionOutcome =
   | { kind: 'unavailable'; retryAfterSeconds: number }
 
 export interface Provisioning {
-  /** Tells Google now and waits at most `limitMs`. */
+  /** Tells Google now and waits at most `limitMs`. @param written the meeting as it was just committed, where that is known */
   atOnce(
     meeting: { id: string; organizationId: string },
     actor: Actor,
     limitMs: number,
+    written?: MeetingToProvision,
   ): Promise<ProvisionOutcome>
   /** The same for a series: its event, and the links of its meetings. */
   seriesAtOnce(series: { id: string }, actor: Actor, limitMs: number): Promise<ProvisionOutcome>
@@ -122,9 +124,9 @@ export function createProvisioning(
   }
 
   return {
-    atOnce: (meeting, actor, limitMs) =>
+    atOnce: (meeting, actor, limitMs, written) =>
       tellAtOnce(meeting.id, limitMs, {
-        tell: () => provisionMeeting(deps, meeting.id, { actor, signal: closing.signal }),
+        tell: () => provisionMeeting(deps, meeting.id, { actor, signal: closing.signal, written }),
         noteFault: ({ service, code, reason }) =>
           noteMeetingEvent(db, meeting, actor, 'meeting.google_failed', { service, code, reason }),
       }),

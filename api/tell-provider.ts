@@ -1,6 +1,7 @@
 import type { Clock } from '../clock.ts'
 import type { Transaction } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
+import type { MeetingToProvision } from '../db/meeting-provisioning.ts'
 import { Problem } from './problem.ts'
 import { JOB_DELAY_MS, type Provisioning, type ProvisionOutcome } from './provisioning.ts'
 
@@ -15,13 +16,17 @@ interface TellDeps {
   clock: Clock
 }
 
-/** Tells the provider at once, all within the limit. What it was not told goes on as a job. */
+/**
+ * Tells the provider at once, all within the limit. What it was not told goes on as a job.
+ * @param written a meeting among them as it was just committed
+ */
 export async function tellAtOnce(
   { provisioning, clock }: TellDeps,
   organizationId: string,
   { seriesIds, meetingIds }: Touched,
   actor: string,
   limitMs: number,
+  written?: MeetingToProvision,
 ): Promise<ProvisionOutcome> {
   const end = clock.now() + limitMs
   const left = () => Math.max(1, end - clock.now())
@@ -30,7 +35,8 @@ export async function tellAtOnce(
     if (outcome.kind !== 'done') return outcome
   }
   for (const id of meetingIds) {
-    const outcome = await provisioning.atOnce({ id, organizationId }, actor, left())
+    const known = written?.meeting.id === id ? written : undefined
+    const outcome = await provisioning.atOnce({ id, organizationId }, actor, left(), known)
     if (outcome.kind !== 'done') return outcome
   }
   return { kind: 'done' }

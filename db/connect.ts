@@ -49,13 +49,30 @@ export function openDatabase(
       max_parallel_workers_per_gather: '0',
     },
   })
-  const db = drizzle(prepared ? preparing(pool) : pool, { schema })
+  const db = knowingItsTransactions(drizzle(prepared ? preparing(pool) : pool, { schema }))
   let closed: Promise<void> | undefined
   const close = () => {
     closed ??= pool.end({ timeout: 5 })
     return closed
   }
   return { db, url, close, [Symbol.asyncDispose]: close }
+}
+
+const ofOwner = new WeakSet<object>()
+
+/** Is a transaction known to have the rights of whoever opened the database? */
+export function isOfOwner(tx: Transaction): boolean {
+  return ofOwner.has(tx)
+}
+
+function knowingItsTransactions<Opened extends Database>(db: Opened): Opened {
+  const transaction = db.transaction.bind(db)
+  db.transaction = (work, config) =>
+    transaction(tx => {
+      ofOwner.add(tx)
+      return work(tx)
+    }, config)
+  return db
 }
 
 // A list of values has a statement for each of its lengths: those are not asked over and over, and would never be let go.

@@ -221,17 +221,17 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
         startAfter,
       }))
       await asQueue(tx, async () => {
-        // What the queue's own update of one job does to its time and payload.
-        const moved = await tx.execute<{ key: string }>(sql`
+        // Most are new. Where there is one already nothing is inserted: waiting, it is changed below, and being worked on it
+        // keeps its place.
+        const inserted = await boss.insert(name, wanted, { db, returnId: true })
+        if (inserted?.length === wanted.length) return
+        // What the queue's own update of one job does to its time and payload; of those just inserted it changes nothing.
+        await tx.execute(sql`
           update pgboss.job set data = given.data, start_after = given."startAfter",
             keep_until = given."startAfter" + (keep_until - start_after)
           from jsonb_to_recordset(${JSON.stringify(wanted)}::text::jsonb)
             as given (data jsonb, "singletonKey" text, "startAfter" timestamptz)
-          where name = ${name} and singleton_key = given."singletonKey" and state < 'active'
-          returning singleton_key as key`)
-        const known = new Set(moved.map(({ key }) => key))
-        const missing = wanted.filter(({ singletonKey }) => !known.has(singletonKey))
-        if (missing.length > 0) await boss.insert(name, missing, { db })
+          where name = ${name} and singleton_key = given."singletonKey" and state < 'active'`)
       })
     },
     async withdraw(tx, name, key) {

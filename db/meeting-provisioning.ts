@@ -69,18 +69,22 @@ export async function noteProvisioned(
     .where(eq(meetings.id, meeting.id))
     .returning({ revision: meetings.revision })
   if (!noted) throw new Error(`The meeting ${meeting.id} is gone although meetings are never deleted`)
-  await noteMeetingEvent(tx, meeting, by.actor, made ? 'meeting.provisioned' : 'meeting.withdrawn', {
-    revision: meeting.revision,
-    ...(made && made.space.refusals.length > 0 ? { refusals: made.space.refusals } : {}),
-  })
-  if (made) await announceMade(tx, meeting, made, by.now)
-  await auditMeeting(tx, meeting, by.actor, made ? 'meeting.provisioned' : 'meeting.withdrawn', {
-    detail: { revision: meeting.revision },
-    ...(made && {
-      before: { eventId: meeting.eventId, meetingCode: meeting.meetingCode, spaceName: meeting.spaceName },
-      after: { eventId: made.eventId, meetingCode: made.meetingCode, spaceName: made.spaceName },
+  const what = made ? 'meeting.provisioned' : 'meeting.withdrawn'
+  // Sent together: one trip for the three.
+  await Promise.all([
+    noteMeetingEvent(tx, meeting, by.actor, what, {
+      revision: meeting.revision,
+      ...(made && made.space.refusals.length > 0 ? { refusals: made.space.refusals } : {}),
     }),
-  })
+    auditMeeting(tx, meeting, by.actor, what, {
+      detail: { revision: meeting.revision },
+      ...(made && {
+        before: { eventId: meeting.eventId, meetingCode: meeting.meetingCode, spaceName: meeting.spaceName },
+        after: { eventId: made.eventId, meetingCode: made.meetingCode, spaceName: made.spaceName },
+      }),
+    }),
+    made && announceMade(tx, meeting, made, by.now),
+  ])
   return { upToDate: noted.revision === meeting.revision }
 }
 

@@ -57,7 +57,7 @@ export type Actor = string
 
 /**
  * Writes a new meeting with its invited people, its pending recording and the first line of its log.
- * @returns false when the organisation already has a meeting with this external id; nothing is written then
+ * @returns undefined when the organisation already has a meeting with this external id; nothing is written then
  */
 export async function insertMeeting(
   tx: Transaction,
@@ -70,25 +70,26 @@ export async function insertMeeting(
     createdBy?: string
   },
   actor: Actor,
-): Promise<boolean> {
-  const { participants: invited, ...row } = made
+): Promise<{ meeting: MeetingRow; invited: ParticipantRow[] } | undefined> {
+  const { participants: wanted, ...row } = made
   const inserted = await tx
     .insert(meetings)
     .values({ ...row, nextReminderAt: remindFrom(row.reminders ?? []) })
     .onConflictDoNothing({ target: [meetings.organizationId, meetings.externalId] })
     .returning()
   const [meeting] = inserted
-  if (!meeting) return false
-  // Sent together: one trip for the three.
-  const [people] = await Promise.all([
-    invite(tx, made, invited),
+  if (!meeting) return undefined
+  const people = wanted.map(person => ({ ...person, id: randomUUID() }))
+  // Sent together: one trip for the four.
+  const [invited] = await Promise.all([
+    invite(tx, made, people),
     tx
       .insert(recordings)
       .values({ id: randomUUID(), organizationId: made.organizationId, meetingId: made.id }),
     noteMeetingEvent(tx, made, actor, 'meeting.created'),
+    auditMeeting(tx, meeting, actor, 'meeting.created', { after: meetingFacts(meeting, people) }),
   ])
-  await auditMeeting(tx, meeting, actor, 'meeting.created', { after: meetingFacts(meeting, people) })
-  return true
+  return { meeting, invited }
 }
 
 /** Reminders count from the moment in which they, or the times, were settled: what was due before is not sent. */
@@ -279,7 +280,7 @@ export function auditMeeting(
 async function invite(
   tx: Transaction,
   meeting: { id: string; organizationId: string },
-  invited: Invited[],
+  invited: readonly (Invited & { id?: string })[],
 ): Promise<ParticipantRow[]> {
   if (invited.length === 0) return []
   return tx

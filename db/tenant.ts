@@ -1,5 +1,5 @@
 import { sql } from 'drizzle-orm'
-import { type Database, type Transaction, transactionBehind } from './connect.ts'
+import { type Database, isOfOwner, type Transaction, transactionBehind } from './connect.ts'
 
 const OWNER = Symbol('the database with the rights of its owner')
 
@@ -49,6 +49,7 @@ const BE_ORGANIZATION = `select set_config('testigo.organization', $1, true), se
  * {@link asOrganization}. In any other transaction it changes nothing.
  */
 export async function asQueue<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
+  if (isOfOwner(tx)) return work()
   // From left to right: the role as it was, then the change.
   const [was] = await tx.execute<{ role: string }>(
     sql`select current_setting('role') as role, set_config('role', 'none', true)`,
