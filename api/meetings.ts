@@ -65,10 +65,13 @@ export async function createMeeting(
 ): Promise<MeetingView> {
   const { db, clock } = deps
   const { organizationId, actor } = caller
-  const { meetingId, touched, written } = await changeOnce(db, caller, async tx => {
+  // Only for whoever has just written it: what is returned below is kept for a repeat, which reads it anew.
+  let written: MeetingToProvision | undefined
+  const { meetingId, touched } = await changeOnce(db, caller, async tx => {
     const made = await writeMeeting(tx, deps, caller, readNewMeeting(deps, body, clock.now()))
     await sendJobs(deps.jobs, tx, made.touched, clock.now())
-    return made
+    written = made.written
+    return { meetingId: made.meetingId, touched: made.touched }
   })
   const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs, written)
   const what = touched.seriesIds.length > 0 ? 'series' : 'meeting'
