@@ -28,6 +28,7 @@ import { refusedBody } from './read-input.ts'
 import { readRecurrence, writeNewSeries } from './series/create-series.ts'
 import { refuseUnlessDone, sendJobs, type Touched, tellAtOnce } from './tell-provider.ts'
 import type { MeetingView } from './views.schema.ts'
+import { meetingView } from './views.ts'
 
 export interface MeetingDeps {
   db: TenantDatabase
@@ -76,7 +77,10 @@ export async function createMeeting(
   const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs, written)
   const what = touched.seriesIds.length > 0 ? 'series' : 'meeting'
   refuseUnlessDone(outcome, meetingId, `The ${what} is kept and will be made as soon as Google allows it.`)
-  return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
+  const { meeting: made } = outcome
+  if (made?.meeting.id !== meetingId || made.recordingStatus !== 'pending')
+    return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
+  return meetingView({ meeting: made.meeting, recording: { status: 'pending', ending: null } }, made.invited)
 }
 
 /** What a body asks for, judged as far as that goes without the database. @throws {Problem} those of a bad body */

@@ -6,7 +6,7 @@ import {
   type Provisioned,
   readMeetingToProvision,
 } from '../db/meeting-provisioning.ts'
-import type { Actor } from '../db/meetings.ts'
+import type { Actor, MeetingRow } from '../db/meetings.ts'
 import type { SeriesRow } from '../db/series.ts'
 import { isFinal } from '../db/states.ts'
 import { type ProvisionDeps, wishOf } from './provision-deps.ts'
@@ -18,25 +18,27 @@ import { provisionSeries } from './series/provision-series.ts'
  * Repeatable at every step, so a crash or a lost answer costs nothing but the repeat: the event's id is ours, and what
  * was done is noted in one transaction with the job. Ends when the provider has the newest revision.
  * @param run.written the meeting as it was just committed: it is not read again first
+ * @returns the meeting as it is then; undefined where the provider knew all of it already
  * @throws {ProviderFault} when the provider refuses or stays silent; the row still says what is wanted
  */
 export async function provisionMeeting(
   deps: ProvisionDeps,
   meetingId: string,
   run: { actor: Actor; signal: AbortSignal; written?: MeetingToProvision | undefined },
-): Promise<void> {
+): Promise<MeetingToProvision | undefined> {
   let { written } = run
-  for (let upToDate = false; !upToDate; ) {
+  for (;;) {
     run.signal.throwIfAborted()
     const wanted = written ?? (await deps.db.transaction(tx => readMeetingToProvision(tx, meetingId)))
     written = undefined
-    if (!wanted || wanted.meeting.syncedRevision >= wanted.meeting.revision) return
+    if (!wanted || wanted.meeting.syncedRevision >= wanted.meeting.revision) return undefined
     if (wanted.series && wanted.series.syncedRevision < wanted.series.revision) {
       await provisionSeries(deps, wanted.series.id, run)
       continue
     }
     const made = await tellProvider(deps, wanted, run.signal)
-    upToDate = await deps.db.transaction(tx => noteDone(deps, tx, wanted, made, run.actor))
+    const meeting = await deps.db.transaction(tx => noteDone(deps, tx, wanted, made, run.actor))
+    if (meeting.revision === wanted.meeting.revision) return { ...wanted, meeting }
   }
 }
 
@@ -46,17 +48,17 @@ async function noteDone(
   { meeting, recordingStatus }: MeetingToProvision,
   made: Provisioned | undefined,
   actor: Actor,
-): Promise<boolean> {
+): Promise<MeetingRow> {
   const { jobs, clock, settings } = deps
   const now = clock.now()
-  const { upToDate } = await noteProvisioned(tx, meeting, made, { actor, now: new Date(now) })
-  if (!upToDate) return false
+  const noted = await noteProvisioned(tx, meeting, made, { actor, now: new Date(now) })
+  if (noted.revision !== meeting.revision) return noted
   const over = isFinal(recordingStatus) || recordingStatus === 'finishing'
   await Promise.all([
     jobs.withdraw(tx, 'provision-meeting', meeting.id),
     made && !over && sendBot({ jobs, settings }, tx, meeting, now),
   ])
-  return true
+  return noted
 }
 
 /** @returns what the provider made, or undefined for a meeting that needs nothing there (any more) */

@@ -12,7 +12,8 @@ import { provisionSeries } from './series/provision-series.ts'
 
 /** How an attempt to tell Google at once went. What did not work goes on as a job; the row says what is wanted. */
 export type ProvisionOutcome =
-  | { kind: 'done' }
+  /** With the meeting as it is then, where that is known. */
+  | { kind: 'done'; meeting?: MeetingToProvision | undefined }
   | { kind: 'refused'; fault: ProviderFault }
   | { kind: 'unavailable'; retryAfterSeconds: number }
 
@@ -86,7 +87,7 @@ export function createProvisioning(
   async function tellByJob(
     id: string,
     taken: AbortSignal,
-    tell: (signal: AbortSignal) => Promise<void>,
+    tell: (signal: AbortSignal) => Promise<unknown>,
   ): Promise<void> {
     const signal = AbortSignal.any([closing.signal, taken])
     const work = locks.alone(id, JOB_WAITS_FOR_LOCK_MS, () => tell(signal))
@@ -100,14 +101,20 @@ export function createProvisioning(
   async function tellAtOnce(
     id: string,
     limitMs: number,
-    { tell, noteFault }: { tell(): Promise<void>; noteFault?(fault: ProviderFault): Promise<void> },
+    {
+      tell,
+      noteFault,
+    }: {
+      tell(): Promise<MeetingToProvision | undefined>
+      noteFault?(fault: ProviderFault): Promise<void>
+    },
   ): Promise<ProvisionOutcome> {
     const work = owned(locks.alone(id, limitMs, tell))
     try {
       const answer = await withTimeout(work, limitMs, 'telling Google of the meeting')
       return answer === 'busy'
         ? { kind: 'unavailable', retryAfterSeconds: RETRY_AFTER_SECONDS }
-        : { kind: 'done' }
+        : { kind: 'done', meeting: answer }
     } catch (error) {
       if (error instanceof TimedOut) {
         work.catch((late: unknown) => log.warn({ id, error: late }, 'Google was not told'))
@@ -133,7 +140,10 @@ export function createProvisioning(
 
     seriesAtOnce: ({ id }, actor, limitMs) =>
       tellAtOnce(id, limitMs, {
-        tell: () => provisionSeries(deps, id, { actor, signal: closing.signal }),
+        tell: async () => {
+          await provisionSeries(deps, id, { actor, signal: closing.signal })
+          return undefined
+        },
       }),
 
     async start() {

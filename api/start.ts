@@ -63,7 +63,9 @@ export async function startApi(
   const database = opened.use(openDatabase(databaseUrl, { max: 10, prepared: true }))
   const chaining = startAuditChaining({ db: database.db, log })
   opened.defer(() => chaining.close())
-  const locks = opened.use(openMeetingLocks(databaseUrl))
+  const locks = opened.use(
+    openMeetingLocks(databaseUrl, error => log.error({ error }, 'a lock could not be given back')),
+  )
   const jobs = opened.use(
     await openJobs(databaseUrl, error => log.error({ error }, 'the job queue complains')),
   )

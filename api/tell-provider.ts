@@ -19,6 +19,7 @@ interface TellDeps {
 /**
  * Tells the provider at once, all within the limit. What it was not told goes on as a job.
  * @param written a meeting among them as it was just committed
+ * @returns how it went, with the last meeting of them
  */
 export async function tellAtOnce(
   { provisioning, clock }: TellDeps,
@@ -34,12 +35,13 @@ export async function tellAtOnce(
     const outcome = await provisioning.seriesAtOnce({ id }, actor, left())
     if (outcome.kind !== 'done') return outcome
   }
+  let last: ProvisionOutcome = { kind: 'done' }
   for (const id of meetingIds) {
     const known = written?.meeting.id === id ? written : undefined
-    const outcome = await provisioning.atOnce({ id, organizationId }, actor, left(), known)
-    if (outcome.kind !== 'done') return outcome
+    last = await provisioning.atOnce({ id, organizationId }, actor, left(), known)
+    if (last.kind !== 'done') return last
   }
-  return { kind: 'done' }
+  return last
 }
 
 /**
@@ -62,7 +64,11 @@ export async function sendJobs(
 }
 
 /** @throws {Problem} `google_refused`, `google_unavailable` @param kept what became of the request all the same */
-export function refuseUnlessDone(outcome: ProvisionOutcome, meetingId: string, kept: string): void {
+export function refuseUnlessDone(
+  outcome: ProvisionOutcome,
+  meetingId: string,
+  kept: string,
+): asserts outcome is ProvisionOutcome & { kind: 'done' } {
   if (outcome.kind === 'done') return
   const headers = { Location: `/v1/meetings/${meetingId}` }
   if (outcome.kind === 'refused')

@@ -49,30 +49,13 @@ export function openDatabase(
       max_parallel_workers_per_gather: '0',
     },
   })
-  const db = knowingItsTransactions(drizzle(prepared ? preparing(pool) : pool, { schema }))
+  const db = drizzle(prepared ? preparing(pool) : pool, { schema })
   let closed: Promise<void> | undefined
   const close = () => {
     closed ??= pool.end({ timeout: 5 })
     return closed
   }
   return { db, url, close, [Symbol.asyncDispose]: close }
-}
-
-const ofOwner = new WeakSet<object>()
-
-/** Is a transaction known to have the rights of whoever opened the database? */
-export function isOfOwner(tx: Transaction): boolean {
-  return ofOwner.has(tx)
-}
-
-function knowingItsTransactions<Opened extends Database>(db: Opened): Opened {
-  const transaction = db.transaction.bind(db)
-  db.transaction = (work, config) =>
-    transaction(tx => {
-      ofOwner.add(tx)
-      return work(tx)
-    }, config)
-  return db
 }
 
 // A list of values has a statement for each of its lengths: those are not asked over and over, and would never be let go.
@@ -102,18 +85,19 @@ type Start = (work: (client: postgres.TransactionSql) => unknown) => Promise<unk
 /**
  * Runs `work` in a transaction behind a first statement, which is sent together with the first one of `work`: where it fails,
  * everything after it fails too, and nothing stays. Whoever keeps the transaction beyond its end can do nothing with it.
+ * @param first.role the role in which it has all that follows work
  * @throws {TransactionOver} also where `work` ends before a part of it has: nothing stays then
  */
 export function transactionBehind<T>(
   db: Database,
-  first: { text: string; parameters: string[] },
+  first: { text: string; parameters: string[]; role: string },
   work: (tx: Transaction) => Promise<T>,
 ): Promise<T> {
   let close = () => {}
   const ran = db.$client.begin(async client => {
     // Sent before anything of `work` can be: postgres.js sends in the order in which it was told.
     const done = client.unsafe(first.text, first.parameters).execute()
-    const open = whileOpen(client as unknown as AskedClient)
+    const open = whileOpen(client as unknown as AskedClient, first.role)
     close = open.close
     // Both end before the transaction does: what is sent after it would be part of somebody else's.
     const [result, begun] = await Promise.allSettled([work(transactionOn(open.client)), done])
@@ -127,10 +111,20 @@ export function transactionBehind<T>(
   return ran.finally(() => close())
 }
 
-// What drizzle makes of a pool it makes of the client of a transaction too; its transactions are savepoints then.
-function transactionOn({ unsafe, savepoint }: AskedClient): Transaction {
-  const asPool = { options: { parsers: {}, serializers: {} }, unsafe, begin: (work: Work) => savepoint(work) }
+/** The same transaction by way of another client. */
+export function transactionOn({ unsafe, savepoint, role }: AskedClient): Transaction {
+  // What drizzle makes of a pool it makes of the client of a transaction too; its transactions are savepoints then.
+  const asPool = {
+    options: { parsers: {}, serializers: {} },
+    begin: (work: Work) => savepoint(work),
+    ...{ unsafe, savepoint, role },
+  }
   return drizzle(asPool as unknown as postgres.Sql) as unknown as Transaction
+}
+
+/** What a transaction asks with. */
+export function clientOf(tx: Transaction): AskedClient {
+  return (tx._.session as unknown as { client: AskedClient }).client
 }
 
 const HERE = dirname(fileURLToPath(import.meta.url))

@@ -200,45 +200,39 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
   }
   return {
     async send(tx, name, payload, { key, startAfter }) {
-      const db = fromDrizzle(tx, sql)
-      await asQueue(tx, async () => {
-        // A job being worked on keeps its place; the send below then makes none, which is what `exclusive` is for.
-        const moved = await boss.update(name, payload, {
-          singletonKey: key,
-          startAfter: startAfter ?? new Date(),
-          db,
-        })
-        if (moved.updated === 0)
-          await boss.send(name, payload, { singletonKey: key, ...(startAfter ? { startAfter } : {}), db })
+      const db = fromDrizzle(asQueue(tx), sql)
+      // A job being worked on keeps its place; the send below then makes none, which is what `exclusive` is for.
+      const moved = await boss.update(name, payload, {
+        singletonKey: key,
+        startAfter: startAfter ?? new Date(),
+        db,
       })
+      if (moved.updated === 0)
+        await boss.send(name, payload, { singletonKey: key, ...(startAfter ? { startAfter } : {}), db })
     },
     async sendMany(tx, name, sendings) {
       if (sendings.length === 0) return
-      const db = fromDrizzle(tx, sql)
+      const queue = asQueue(tx)
       const wanted = sendings.map(({ payload, key, startAfter = new Date() }) => ({
         data: payload,
         singletonKey: key,
         startAfter,
       }))
-      await asQueue(tx, async () => {
-        // Most are new. Where there is one already nothing is inserted: waiting, it is changed below, and being worked on it
-        // keeps its place.
-        const inserted = await boss.insert(name, wanted, { db, returnId: true })
-        if (inserted?.length === wanted.length) return
-        // What the queue's own update of one job does to its time and payload; of those just inserted it changes nothing.
-        await tx.execute(sql`
-          update pgboss.job set data = given.data, start_after = given."startAfter",
-            keep_until = given."startAfter" + (keep_until - start_after)
-          from jsonb_to_recordset(${JSON.stringify(wanted)}::text::jsonb)
-            as given (data jsonb, "singletonKey" text, "startAfter" timestamptz)
-          where name = ${name} and singleton_key = given."singletonKey" and state < 'active'`)
-      })
+      // Most are new. Where there is one already nothing is inserted: waiting, it is changed below, and being worked on it
+      // keeps its place.
+      const inserted = await boss.insert(name, wanted, { db: fromDrizzle(queue, sql), returnId: true })
+      if (inserted?.length === wanted.length) return
+      // What the queue's own update of one job does to its time and payload; of those just inserted it changes nothing.
+      await queue.execute(sql`
+        update pgboss.job set data = given.data, start_after = given."startAfter",
+          keep_until = given."startAfter" + (keep_until - start_after)
+        from jsonb_to_recordset(${JSON.stringify(wanted)}::text::jsonb)
+          as given (data jsonb, "singletonKey" text, "startAfter" timestamptz)
+        where name = ${name} and singleton_key = given."singletonKey" and state < 'active'`)
     },
     async withdraw(tx, name, key) {
-      await asQueue(tx, () =>
-        tx.execute(
-          sql`delete from pgboss.job where name = ${name} and singleton_key = ${key} and state < 'active'`,
-        ),
+      await asQueue(tx).execute(
+        sql`delete from pgboss.job where name = ${name} and singleton_key = ${key} and state < 'active'`,
       )
     },
     async work(name, { atOnce, pollMs = 1000 }, handler) {

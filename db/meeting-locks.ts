@@ -4,7 +4,7 @@ import postgres from 'postgres'
 /** Keeps two processes (and two requests of one process) from working on one meeting's Google side at once. */
 export interface MeetingLocks extends AsyncDisposable {
   /**
-   * Runs `work` alone for this meeting.
+   * Runs `work` alone for this meeting. Nobody waits for the lock to be given back but who wants it next.
    * @returns what `work` returned, or `busy` when another held the meeting for `waitMs`
    */
   alone<T>(meetingId: string, waitMs: number, work: () => Promise<T>): Promise<T | 'busy'>
@@ -19,8 +19,9 @@ const LOCK_SPACE = 7_305_147
  * Opens one connection that holds the locks of this process. They are PostgreSQL's session locks, so a process that dies
  * gives its locks back, and no transaction stays open while Google is called. Losing the connection loses the locks;
  * what they guard must therefore be repeatable, and is.
+ * @param onError a lock could not be given back
  */
-export function openMeetingLocks(url: string): MeetingLocks {
+export function openMeetingLocks(url: string, onError: (error: unknown) => void): MeetingLocks {
   const connection = postgres(url, {
     max: 1,
     idle_timeout: 0,
@@ -30,12 +31,14 @@ export function openMeetingLocks(url: string): MeetingLocks {
     onnotice: () => {},
     connection: { statement_timeout: 5000, application_name: 'testigo-locks' },
   })
-  // A session may take a lock it already holds, so within the process this set decides.
-  const held = new Set<string>()
+  // A session may take a lock it already holds, so within the process this decides: what is worked on, and what is being
+  // given back until then.
+  const held = new Map<string, 'worked on' | Promise<void>>()
 
   async function take(meetingId: string): Promise<boolean> {
+    if (held.get(meetingId) !== 'worked on') await held.get(meetingId)
     if (held.has(meetingId)) return false
-    held.add(meetingId)
+    held.set(meetingId, 'worked on')
     let taken = false
     try {
       const [row] =
@@ -50,6 +53,8 @@ export function openMeetingLocks(url: string): MeetingLocks {
   async function giveBack(meetingId: string): Promise<void> {
     try {
       await connection`select pg_advisory_unlock(${LOCK_SPACE}, hashtext(${meetingId}))`
+    } catch (error) {
+      onError(error)
     } finally {
       held.delete(meetingId)
     }
@@ -70,7 +75,7 @@ export function openMeetingLocks(url: string): MeetingLocks {
       try {
         return await work()
       } finally {
-        await giveBack(meetingId)
+        held.set(meetingId, giveBack(meetingId))
       }
     },
     close,

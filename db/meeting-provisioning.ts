@@ -51,27 +51,18 @@ export interface Provisioned {
 /**
  * Notes that Google has what the row said at `revision`.
  * @param made absent for a meeting whose event was cancelled
- * @returns whether that is still all: false when a caller changed the meeting meanwhile
+ * @returns the meeting as it is now: of a later revision where a caller changed it meanwhile
  */
 export async function noteProvisioned(
   tx: Transaction,
   meeting: MeetingRow,
   made: Provisioned | undefined,
   by: { actor: Actor; now: Date },
-): Promise<{ upToDate: boolean }> {
-  const [noted] = await tx
-    .update(meetings)
-    .set({
-      ...made,
-      syncedRevision: sql`greatest(${meetings.syncedRevision}, ${meeting.revision})`,
-      updatedAt: by.now,
-    })
-    .where(eq(meetings.id, meeting.id))
-    .returning({ revision: meetings.revision })
-  if (!noted) throw new Error(`The meeting ${meeting.id} is gone although meetings are never deleted`)
+): Promise<MeetingRow> {
   const what = made ? 'meeting.provisioned' : 'meeting.withdrawn'
-  // Sent together: one trip for the three.
-  await Promise.all([
+  // Sent together, in this order: one trip for all.
+  const [noted] = await Promise.all([
+    markProvisioned(tx, meeting, made, by.now),
     noteMeetingEvent(tx, meeting, by.actor, what, {
       revision: meeting.revision,
       ...(made && made.space.refusals.length > 0 ? { refusals: made.space.refusals } : {}),
@@ -85,7 +76,26 @@ export async function noteProvisioned(
     }),
     made && announceMade(tx, meeting, made, by.now),
   ])
-  return { upToDate: noted.revision === meeting.revision }
+  return noted
+}
+
+async function markProvisioned(
+  tx: Transaction,
+  meeting: MeetingRow,
+  made: Provisioned | undefined,
+  now: Date,
+): Promise<MeetingRow> {
+  const [noted] = await tx
+    .update(meetings)
+    .set({
+      ...made,
+      syncedRevision: sql`greatest(${meetings.syncedRevision}, ${meeting.revision})`,
+      updatedAt: now,
+    })
+    .where(eq(meetings.id, meeting.id))
+    .returning()
+  if (!noted) throw new Error(`The meeting ${meeting.id} is gone although meetings are never deleted`)
+  return noted
 }
 
 // A meeting is told of when it has its link; a link changes when somebody deleted the event in Google.

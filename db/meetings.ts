@@ -89,7 +89,7 @@ export async function insertMeeting(
     noteMeetingEvent(tx, made, actor, 'meeting.created'),
     auditMeeting(tx, meeting, actor, 'meeting.created', { after: meetingFacts(meeting, people) }),
   ])
-  return { meeting, invited }
+  return { meeting, invited: invited.sort((a, b) => (a.email < b.email ? -1 : 1)) }
 }
 
 /** Reminders count from the moment in which they, or the times, were settled: what was due before is not sent. */
@@ -124,13 +124,16 @@ export async function lockMeeting(
   return row
 }
 
+// Letter by letter, which is what comparing two strings does here too: both give people the same order.
+const IN_ORDER = [asc(participants.createdAt), sql`${participants.email} collate "C"`]
+
 /** Those invited now, in the order they were invited. */
 export async function listInvited(db: Queryable, meetingId: string): Promise<ParticipantRow[]> {
   return db
     .select()
     .from(participants)
     .where(and(eq(participants.meetingId, meetingId), isNull(participants.removedAt)))
-    .orderBy(asc(participants.createdAt), asc(participants.email))
+    .orderBy(...IN_ORDER)
 }
 
 /** The same for many meetings. */
@@ -142,7 +145,7 @@ export async function listInvitedOfMany(
     .select()
     .from(participants)
     .where(and(inArray(participants.meetingId, [...meetingIds]), isNull(participants.removedAt)))
-    .orderBy(asc(participants.createdAt), asc(participants.email))
+    .orderBy(...IN_ORDER)
   return Map.groupBy(rows, ({ meetingId }) => meetingId)
 }
 

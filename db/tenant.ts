@@ -1,5 +1,5 @@
-import { sql } from 'drizzle-orm'
-import { type Database, isOfOwner, type Transaction, transactionBehind } from './connect.ts'
+import { clientOf, type Database, type Transaction, transactionBehind, transactionOn } from './connect.ts'
+import type { AskedClient } from './while-open.ts'
 
 const OWNER = Symbol('the database with the rights of its owner')
 
@@ -32,39 +32,36 @@ export function asOrganization<T>(
   work: (tx: Transaction) => Promise<T>,
   ownOnly?: OwnOnly,
 ): Promise<T> {
-  const parameters = [
-    organizationId,
-    ownOnly?.principal ?? '',
-    ownOnly?.email ?? '',
-    ownOnly ? 'testigo_external' : 'testigo_tenant',
-  ]
-  return transactionBehind(db[OWNER], { text: BE_ORGANIZATION, parameters }, work)
+  const role = ownOnly ? 'testigo_external' : 'testigo_tenant'
+  const parameters = [organizationId, ownOnly?.principal ?? '', ownOnly?.email ?? '', role]
+  return transactionBehind(db[OWNER], { text: BE_ORGANIZATION, parameters, role }, work)
 }
 
 const BE_ORGANIZATION = `select set_config('testigo.organization', $1, true), set_config('testigo.principal', $2, true),
   set_config('testigo.email', $3, true), set_config('role', $4, true)`
 
+const BE = "select set_config('role', $1, true)"
+
 /**
- * Lets the job queue write its own tables, which belong to no organisation, within a transaction of
- * {@link asOrganization}. In any other transaction it changes nothing.
+ * The same transaction with the rights of the job queue, whose tables belong to no organisation: what is asked of it goes
+ * between two changes of role, together with them. Of any other transaction than one of {@link asOrganization} it is that
+ * one itself.
  */
-export async function asQueue<T>(tx: Transaction, work: () => Promise<T>): Promise<T> {
-  if (isOfOwner(tx)) return work()
-  // From left to right: the role as it was, then the change.
-  const [was] = await tx.execute<{ role: string }>(
-    sql`select current_setting('role') as role, set_config('role', 'none', true)`,
-  )
-  if (!was) throw new Error('the database did not say in which role it works')
-  if (was.role === 'none') return work()
-  const goBack = () => tx.execute(sql`select set_config('role', ${was.role}, true)`)
-  let done: T
-  try {
-    done = await work()
-  } catch (error) {
-    // Where the transaction has failed, going back fails too, and nothing more can be done in it anyway.
-    await Promise.allSettled([goBack()])
-    throw error
+export function asQueue(tx: Transaction): Transaction {
+  const client = clientOf(tx)
+  const { role } = client
+  if (role === undefined) return tx
+  // postgres.js sends in the order in which it is told, so nothing comes between the three. Where one of them fails the
+  // transaction fails, and postgres.js undoes it, whoever waits for that one.
+  const be = (name: string) => void client.unsafe(BE, [name]).execute().catch(isUndone)
+  const asked = (...of: Parameters<AskedClient['unsafe']>) => {
+    be('none')
+    const query = client.unsafe(...of)
+    query.execute()
+    be(role)
+    return query
   }
-  await goBack()
-  return done
+  return transactionOn({ ...client, unsafe: asked as AskedClient['unsafe'] })
 }
+
+function isUndone(): void {}

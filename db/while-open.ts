@@ -12,6 +12,8 @@ export class TransactionOver extends Error {
 
 /** What drizzle asks of the client of a transaction, and of those of its savepoints. */
 export interface AskedClient {
+  /** In which role its first statement had it work; undefined: in that of whoever opened the database. */
+  role?: string
   unsafe: postgres.TransactionSql['unsafe']
   savepoint(work: Work): Promise<unknown>
 }
@@ -22,7 +24,10 @@ export type Work = (client: AskedClient) => unknown
  * postgres.js itself would send it on the connection, which has gone back to the pool: outside of any transaction, or in
  * the middle of somebody else's.
  */
-export function whileOpen(client: AskedClient): {
+export function whileOpen(
+  client: AskedClient,
+  role?: string,
+): {
   client: AskedClient
   /** From here on everything that is asked fails. */
   close(): void
@@ -33,6 +38,7 @@ export function whileOpen(client: AskedClient): {
   const running = new Set<Promise<unknown>>()
   const cutOff = new Set<(reason: Error) => void>()
   const guard = (inner: AskedClient): AskedClient => ({
+    ...(role !== undefined && { role }),
     unsafe: (text, parameters, options) => {
       if (over) throw new TransactionOver()
       return inner.unsafe(text, parameters, options)

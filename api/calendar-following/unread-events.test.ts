@@ -79,7 +79,9 @@ describe('an event that Google does not find', () => {
 
 test('a change that is given up is found by the next reading, which reads everything', async () => {
   const { id, eventId } = await made()
-  await using locks = openMeetingLocks(world.api.databaseUrl)
+  await using locks = openMeetingLocks(world.api.databaseUrl, error => {
+    throw error
+  })
   await locks.alone(id, 1000, async () => {
     await change(eventId, { title: 'No se pudo' })
     const lookAgain = async () => {
