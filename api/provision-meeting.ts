@@ -9,6 +9,7 @@ import {
 import type { Actor, MeetingRow } from '../db/meetings.ts'
 import type { SeriesRow } from '../db/series.ts'
 import { isFinal } from '../db/states.ts'
+import { together } from '../db/together.ts'
 import { type ProvisionDeps, wishOf } from './provision-deps.ts'
 import { sendBot } from './send-bot.ts'
 import { provisionSeries } from './series/provision-series.ts'
@@ -54,7 +55,7 @@ async function noteDone(
   const noted = await noteProvisioned(tx, meeting, made, { actor, now: new Date(now) })
   if (noted.revision !== meeting.revision) return noted
   const over = isFinal(recordingStatus) || recordingStatus === 'finishing'
-  await Promise.all([
+  await together([
     jobs.withdraw(tx, 'provision-meeting', meeting.id),
     made && !over && sendBot({ jobs, settings }, tx, meeting, now),
   ])

@@ -5,6 +5,7 @@ import type { Ending } from './endings.ts'
 import { findRecording, hasMedia, type Meeting, moveRecording, type Recording } from './recordings.ts'
 import { type Artefact, attempts, meetings, presences, recordings, segments } from './schema.ts'
 import { isFinal } from './states.ts'
+import { together } from './together.ts'
 import { announceMeeting } from './webhooks.ts'
 
 export type Attempt = typeof attempts.$inferSelect
@@ -45,44 +46,58 @@ export async function openAttempt(
   recordingId: string,
   facts: { recorder: string; botAccount: string | null; lane?: number },
 ): Promise<Opening> {
-  const recording = await lockRecording(tx, recordingId)
   const refuse = (because: Extract<Opening, { kind: 'refused' }>['because']): Opening => ({
     kind: 'refused',
     because,
   })
+  const [recording, living, [last]] = await together([
+    lockRecording(tx, recordingId),
+    // Not before the lock is there.
+    listLivingOf(tx, recordingId),
+    tx
+      .select({ number: max(attempts.number) })
+      .from(attempts)
+      .where(eq(attempts.recordingId, recordingId)),
+  ])
   if (!recording || isFinal(recording.status) || recording.status === 'finishing') return refuse('over')
-  const lane = facts.lane ?? 0
-  const living = await listLivingOf(tx, recordingId)
+  const { recorder, botAccount, lane = 0 } = facts
   const own = living.filter(attempt => attempt.lane === lane)
   if (own.some(attempt => !attempt.handoverAt)) return refuse('already_recording')
-  if (living.some(other => other.lane !== lane && hostOf(other.recorder) === hostOf(facts.recorder)))
+  if (living.some(other => other.lane !== lane && hostOf(other.recorder) === hostOf(recorder)))
     return refuse('same_host')
-  const [last] = await tx
-    .select({ number: max(attempts.number) })
-    .from(attempts)
-    .where(eq(attempts.recordingId, recordingId))
+  const number = (last?.number ?? 0) + 1
+  const actor = `recorder:${recorder}`
+  const [attempt] = await together([
+    insertAttempt(tx, recording, { number, lane, recorder, botAccount }),
+    living.length === 0 && beginJoining(tx, recording, { number, actor }),
+  ])
+  return { kind: 'opened', attempt, beside: own.length > 0 }
+}
+
+async function insertAttempt(
+  tx: Transaction,
+  { id: recordingId, organizationId }: Recording,
+  facts: Pick<Attempt, 'number' | 'lane' | 'recorder' | 'botAccount'>,
+): Promise<Attempt> {
   const [attempt] = await tx
     .insert(attempts)
     .values({
-      id: randomUUID(),
-      organizationId: recording.organizationId,
-      recordingId,
-      number: (last?.number ?? 0) + 1,
-      lane,
-      recorder: facts.recorder,
-      botAccount: facts.botAccount,
+      ...{ id: randomUUID(), organizationId, recordingId, ...facts },
       startedAt: sql`now()`,
       heartbeatAt: sql`now()`,
     })
     .returning()
   if (!attempt) throw new Error('the attempt was not stored')
-  const actor = `recorder:${facts.recorder}`
-  if (living.length === 0) {
-    if (recording.status === 'recording')
-      await moveRecording(tx, recordingId, 'interrupted', { actor, ending: 'recorder_died' })
-    await moveRecording(tx, recordingId, 'joining', { actor, detail: { attempt: attempt.number } })
-  }
-  return { kind: 'opened', attempt, beside: own.length > 0 }
+  return attempt
+}
+
+async function beginJoining(
+  tx: Transaction,
+  { id, status }: Recording,
+  { number, actor }: { number: number; actor: string },
+): Promise<void> {
+  if (status === 'recording') await moveRecording(tx, id, 'interrupted', { actor, ending: 'recorder_died' })
+  await moveRecording(tx, id, 'joining', { actor, detail: { attempt: number } })
 }
 
 /** Writes down how an attempt ended. @returns false when it had already been closed: nothing changes then */

@@ -11,6 +11,7 @@ import {
 import { meetings, recordings, type SpaceConfiguration, series } from './schema.ts'
 import type { SeriesRow } from './series.ts'
 import type { RecordingStatus } from './states.ts'
+import { together } from './together.ts'
 import { announceMeeting } from './webhooks.ts'
 
 /** A meeting as Google has to know it: the row, those invited, and where its recording stands. */
@@ -61,7 +62,7 @@ export async function noteProvisioned(
 ): Promise<MeetingRow> {
   const what = made ? 'meeting.provisioned' : 'meeting.withdrawn'
   // Sent together, in this order: one trip for all.
-  const [noted] = await Promise.all([
+  const [noted] = await together([
     markProvisioned(tx, meeting, made, by.now),
     noteMeetingEvent(tx, meeting, by.actor, what, {
       revision: meeting.revision,

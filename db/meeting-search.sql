@@ -67,30 +67,40 @@ language sql immutable parallel safe as $$
   from unnest(wanted) word
 $$;
 
+create or replace function testigo_words_of(organization uuid, variadic texts text[]) returns tsvector
+language sql stable parallel safe as $$
+  select coalesce(array_to_tsvector(array_agg(testigo_words_mark(organization) || word)), '')
+  from unnest(testigo_words(array_to_string(texts, ' '))) word
+$$;
+
 -- Brings terms and words of these meetings to what their rows say.
 create or replace function testigo_index_meetings(of_meetings uuid[]) returns void
 language plpgsql security definer set search_path = public, pg_temp as $$
+declare
+  added bigint;
 begin
-  -- One after the other for one meeting: the last to commit sees what the others wrote.
   insert into meeting_words (meeting_id, organization_id, words)
-    select id, organization_id, '' from meetings where id = any(of_meetings) order by id
+    select id, organization_id, testigo_words_of(organization_id, topic, description, external_id)
+    from meetings where id = any(of_meetings) order by id
     on conflict do nothing;
-  perform from meeting_words where meeting_id = any(of_meetings) order by meeting_id for update;
+  get diagnostics added = row_count;
 
-  update meeting_words w set words = found.words
-  from (
-    select id, coalesce((
-      select array_to_tsvector(array_agg(testigo_words_mark(organization_id) || word)) from unnest(
-        testigo_words(concat_ws(' ', topic, description, external_id))
-      ) word
-    ), '') as words
-    from meetings where id = any(of_meetings)
-  ) found
-  where w.meeting_id = found.id and w.words is distinct from found.words;
+  -- Of new meetings there is nothing else yet.
+  if added < cardinality(of_meetings) then
+    -- One after the other for one meeting: the last to commit sees what the others wrote.
+    perform from meeting_words where meeting_id = any(of_meetings) order by meeting_id for update;
 
-  delete from meeting_terms t
-  where t.meeting_id = any(of_meetings)
-    and not exists (select from testigo_terms_of(of_meetings) f where f.meeting_id = t.meeting_id and f.term = t.term);
+    update meeting_words w set words = found.words
+    from (
+      select id, testigo_words_of(organization_id, topic, description, external_id) as words
+      from meetings where id = any(of_meetings)
+    ) found
+    where w.meeting_id = found.id and w.words is distinct from found.words;
+
+    delete from meeting_terms t
+    where t.meeting_id = any(of_meetings)
+      and not exists (select from testigo_terms_of(of_meetings) f where f.meeting_id = t.meeting_id and f.term = t.term);
+  end if;
   insert into meeting_terms as t (organization_id, meeting_id, term, starts_at, created_at)
     select m.organization_id, m.id, f.term, m.starts_at, m.created_at
     from testigo_terms_of(of_meetings) f join meetings m on m.id = f.meeting_id

@@ -5,6 +5,7 @@ import type { Queryable, Transaction } from './connect.ts'
 import { meetingFacts } from './meeting-facts.ts'
 import { moveRecording } from './recordings.ts'
 import { meetingEvents, meetings, type Patience, participants, type Reminder, recordings } from './schema.ts'
+import { together } from './together.ts'
 import { announceMeeting } from './webhooks.ts'
 
 export type MeetingRow = typeof meetings.$inferSelect
@@ -81,7 +82,7 @@ export async function insertMeeting(
   if (!meeting) return undefined
   const people = wanted.map(person => ({ ...person, id: randomUUID() }))
   // Sent together: one trip for the four.
-  const [invited] = await Promise.all([
+  const [invited] = await together([
     invite(tx, made, people),
     tx
       .insert(recordings)

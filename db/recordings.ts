@@ -6,6 +6,7 @@ import type { Ending } from './endings.ts'
 import { mailAdministrators } from './mails.ts'
 import { attempts, meetingEvents, meetings, presences, recordings, segments } from './schema.ts'
 import { canMoveRecording, RECORDING_STATUSES, type RecordingStatus } from './states.ts'
+import { together } from './together.ts'
 import { announceMeeting, announceParticipant, announceRecording } from './webhooks.ts'
 
 export type Meeting = typeof meetings.$inferSelect
@@ -42,23 +43,25 @@ export async function moveRecording(
     .where(and(eq(recordings.id, recordingId), inArray(recordings.status, from)))
     .returning()
   if (!moved) throw new RecordingNotMoved(recordingId, to)
-  await tx.insert(meetingEvents).values({
-    organizationId: moved.organizationId,
-    meetingId: moved.meetingId,
-    actor: facts.actor,
-    kind: `recording.${to}`,
-    ending: facts.ending ?? null,
-    detail: facts.detail ?? {},
-  })
-  await announceRecording(tx, moved, new Date())
-  await mailRecording(tx, moved)
-  await noteAudit(tx, {
-    organizationId: moved.organizationId,
-    actor: facts.actor,
-    action: `recording.${to}`,
-    subject: `recording:${recordingId}`,
-    detail: { meetingId: moved.meetingId, ...(facts.ending ? { ending: facts.ending } : {}) },
-  })
+  await together([
+    tx.insert(meetingEvents).values({
+      organizationId: moved.organizationId,
+      meetingId: moved.meetingId,
+      actor: facts.actor,
+      kind: `recording.${to}`,
+      ending: facts.ending ?? null,
+      detail: facts.detail ?? {},
+    }),
+    announceRecording(tx, moved, new Date()),
+    mailRecording(tx, moved),
+    noteAudit(tx, {
+      organizationId: moved.organizationId,
+      actor: facts.actor,
+      action: `recording.${to}`,
+      subject: `recording:${recordingId}`,
+      detail: { meetingId: moved.meetingId, ...(facts.ending ? { ending: facts.ending } : {}) },
+    }),
+  ])
   return moved
 }
 
