@@ -2,13 +2,15 @@ import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Recurrence } from '../calendar/recurrence.ts'
 import type { Clock } from '../clock.ts'
-import type { Queryable, Transaction } from '../db/connect.ts'
+import type { Transaction } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
 import type { MeetingToProvision } from '../db/meeting-provisioning.ts'
 import {
+  ExternalIdTaken,
   findMeetingByExternalId,
   insertMeeting,
   listInvited,
+  lockMeeting,
   type MeetingRow,
   type MeetingWish,
 } from '../db/meetings.ts'
@@ -68,12 +70,14 @@ export async function createMeeting(
   const { organizationId, actor } = caller
   // Only for whoever has just written it: what is returned below is kept for a repeat, which reads it anew.
   let written: MeetingToProvision | undefined
-  const { meetingId, touched } = await changeOnce(db, caller, async tx => {
-    const made = await writeMeeting(tx, deps, caller, readNewMeeting(deps, body, clock.now()))
-    await sendJobs(deps.jobs, tx, made.touched, clock.now())
-    written = made.written
-    return { meetingId: made.meetingId, touched: made.touched }
-  })
+  const wanted = readNewMeeting(deps, body, clock.now())
+  const { meetingId, touched } = await twiceWhereTaken(isTaken =>
+    changeOnce(db, caller, async tx => {
+      const made = await writeMeeting(tx, deps, caller, wanted, { isTaken })
+      written = made.written
+      return { meetingId: made.meetingId, touched: made.touched }
+    }),
+  )
   const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs, written)
   const what = touched.seriesIds.length > 0 ? 'series' : 'meeting'
   refuseUnlessDone(outcome, meetingId, `The ${what} is kept and will be made as soon as Google allows it.`)
@@ -81,6 +85,16 @@ export async function createMeeting(
   if (made?.meeting.id !== meetingId || made.recordingStatus !== 'pending')
     return asCaller(db, caller, tx => viewOf(tx, organizationId, meetingId))
   return meetingView({ meeting: made.meeting, recording: { status: 'pending', ending: null } }, made.invited)
+}
+
+/** Writes in a transaction, and in another one where the external id turned out to be taken. */
+export async function twiceWhereTaken<T>(write: (isTaken: boolean) => Promise<T>): Promise<T> {
+  try {
+    return await write(false)
+  } catch (error) {
+    if (!(error instanceof ExternalIdTaken)) throw error
+    return await write(true)
+  }
 }
 
 /** What a body asks for, judged as far as that goes without the database. @throws {Problem} those of a bad body */
@@ -103,16 +117,20 @@ export function readNewMeeting(
 }
 
 /**
- * Writes a meeting, or a series with its meetings. Nobody is told of it yet; what has to be told goes with
- * {@link sendJobs}. With an external id whose meeting was never finished it is that one.
+ * Writes a meeting, or a series with its meetings, and the jobs that tell the provider of it. With an external id whose
+ * meeting was never finished it is that one.
+ * @param how.isTaken its external id is known to be taken
+ * @param how.jobDelayMs how long whoever tells the provider at once is given before the jobs are due
  * @returns the meeting, or the first one of the series
  * @throws {Problem} `external_id_taken`, `host_not_allowed`, those of custom fields, `bad_recurrence`
+ * @throws {ExternalIdTaken} see {@link twiceWhereTaken}
  */
 export async function writeMeeting(
   tx: Transaction,
-  deps: Pick<MeetingDeps, 'provider' | 'clock' | 'organizer'>,
+  deps: Pick<MeetingDeps, 'provider' | 'clock' | 'organizer' | 'jobs'>,
   caller: Caller,
   { wish, recurrence, organizer: wanted }: NewMeeting,
+  { isTaken, jobDelayMs }: { isTaken: boolean; jobDelayMs?: number },
 ): Promise<{
   meetingId: string
   seriesId: string | undefined
@@ -121,44 +139,49 @@ export async function writeMeeting(
   written?: MeetingToProvision | undefined
 }> {
   const { organizationId, actor, principal } = caller
-  const { provider } = deps
+  const { provider, clock, jobs } = deps
+  const send = (touched: Touched) => sendJobs(jobs, tx, touched, clock.now(), jobDelayMs)
   const organizer = await chooseHost(tx, caller, wanted, deps.organizer)
   await refuseBadCustomFields(tx, organizationId, wish.customFields)
   if (recurrence) {
-    const of = { organizer, provider, now: deps.clock.now() }
+    const of = { organizer, provider, now: clock.now() }
     const { seriesId, meetingId } = await writeNewSeries(tx, caller, wish, recurrence, of)
-    return { meetingId, seriesId, touched: { seriesIds: [seriesId], meetingIds: [] } }
+    const touched = { seriesIds: [seriesId], meetingIds: [] }
+    await send(touched)
+    return { meetingId, seriesId, touched }
   }
-  const id = randomUUID()
+  const alone = (meetingId: string) => ({ seriesIds: [], meetingIds: [meetingId] })
+  if (isTaken) {
+    const meetingId = await unfinishedTwin(tx, organizationId, wish, organizer)
+    await send(alone(meetingId))
+    return { meetingId, seriesId: undefined, touched: alone(meetingId) }
+  }
+  const meetingId = randomUUID()
   const row = {
-    ...wish,
-    id,
-    organizationId,
-    organizer,
-    provider: provider.name,
-    eventId: provider.eventIdOf(id),
-    createdBy: principal,
+    ...{ ...wish, id: meetingId, organizationId, organizer },
+    ...{ provider: provider.name, eventId: provider.eventIdOf(meetingId), createdBy: principal },
   }
-  const inserted = await insertMeeting(tx, row, actor)
-  const written = inserted && { ...inserted, recordingStatus: 'pending' as const, series: null }
-  const meetingId = written ? id : await unfinishedTwin(tx, organizationId, wish, organizer)
-  return { meetingId, seriesId: undefined, touched: { seriesIds: [], meetingIds: [meetingId] }, written }
+  const inserted = await insertMeeting(tx, row, actor, () => send(alone(meetingId)))
+  const written = { ...inserted, recordingStatus: 'pending' as const, series: null }
+  return { meetingId, seriesId: undefined, touched: alone(meetingId), written }
 }
 
 /** The row that an earlier sending of the same request left behind; anything else with this external id refuses. */
 async function unfinishedTwin(
-  db: Queryable,
+  tx: Transaction,
   organizationId: string,
   wish: MeetingWish,
   organizer: string,
 ): Promise<string> {
   const externalId = wish.externalId ?? ''
-  const found = await findMeetingByExternalId(db, organizationId, externalId)
+  const seen = await findMeetingByExternalId(tx, organizationId, externalId)
+  // Locked: it would get another job in the moment in which somebody notes that it is finished.
+  const found = seen && ((await lockMeeting(tx, organizationId, seen.id)) ?? seen)
   // Somebody who sees their own meetings only is not told whose it is.
   if (!found)
     throw new Problem('external_id_taken', `The external id ${externalId} is taken. Use another external id.`)
   const unfinished = found.status === 'scheduled' && found.joinUrl === null && found.organizer === organizer
-  if (unfinished && saysTheSame(found, await listInvited(db, found.id), wish)) return found.id
+  if (unfinished && saysTheSame(found, await listInvited(tx, found.id), wish)) return found.id
   throw new Problem(
     'external_id_taken',
     `The external id ${externalId} belongs to meeting ${found.id}. Change that meeting, or use another external id.`,

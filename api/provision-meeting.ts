@@ -38,29 +38,40 @@ export async function provisionMeeting(
       continue
     }
     const made = await tellProvider(deps, wanted, run.signal)
-    const meeting = await deps.db.transaction(tx => noteDone(deps, tx, wanted, made, run.actor))
+    const meeting = await noteDone(deps, wanted, made, run.actor)
     if (meeting.revision === wanted.meeting.revision) return { ...wanted, meeting }
   }
 }
 
+/** @returns the meeting as it is now: of a later revision where a caller changed it meanwhile */
 async function noteDone(
-  deps: ProvisionDeps,
-  tx: Transaction,
+  { db, jobs, clock, settings }: ProvisionDeps,
   { meeting, recordingStatus }: MeetingToProvision,
   made: Provisioned | undefined,
   actor: Actor,
 ): Promise<MeetingRow> {
-  const { jobs, clock, settings } = deps
   const now = clock.now()
-  const noted = await noteProvisioned(tx, meeting, made, { actor, now: new Date(now) })
-  if (noted.revision !== meeting.revision) return noted
+  const note = (tx: Transaction) => noteProvisioned(tx, meeting, made, { actor, now: new Date(now) })
   const over = isFinal(recordingStatus) || recordingStatus === 'finishing'
-  await together([
-    jobs.withdraw(tx, 'provision-meeting', meeting.id),
-    made && !over && sendBot({ jobs, settings }, tx, meeting, now),
-  ])
-  return noted
+  try {
+    return await db.transaction(async tx => {
+      // One trip for all, although what is sent here is only right where nothing has changed.
+      const [noted] = await together([
+        note(tx),
+        jobs.withdraw(tx, 'provision-meeting', meeting.id),
+        made && !over && sendBot({ jobs, settings }, tx, meeting, now),
+      ])
+      if (noted.revision !== meeting.revision) throw new ChangedMeanwhile()
+      return noted
+    })
+  } catch (error) {
+    if (!(error instanceof ChangedMeanwhile)) throw error
+    return await db.transaction(note)
+  }
 }
+
+/** Undoes a transaction in which too much was sent. */
+class ChangedMeanwhile extends Error {}
 
 /** @returns what the provider made, or undefined for a meeting that needs nothing there (any more) */
 async function tellProvider(

@@ -1,7 +1,24 @@
 import { fingerprint } from './changed-fields.ts'
 import type { meetings, participants } from './schema.ts'
 
-type Meeting = typeof meetings.$inferSelect
+type Meeting = Pick<
+  typeof meetings.$inferSelect,
+  | 'topic'
+  | 'description'
+  | 'customFields'
+  | 'startsAt'
+  | 'endsAt'
+  | 'timeZone'
+  | 'status'
+  | 'organizer'
+  | 'externalId'
+  | 'relatedType'
+  | 'relatedId'
+  | 'redundancy'
+  | 'patience'
+  | 'reminders'
+  | 'seriesId'
+>
 type Participant = Pick<typeof participants.$inferSelect, 'id' | 'role'>
 
 /**

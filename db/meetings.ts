@@ -56,41 +56,70 @@ export type MeetingChange = Partial<
 /** Who does something, as the log of the meeting names them: `api_key:<prefix>`, `job:<name>`. */
 export type Actor = string
 
+type NewMeeting = MeetingWish & {
+  id: string
+  organizationId: string
+  organizer: string
+  provider?: string
+  eventId: string
+  createdBy?: string
+}
+
+/** The organisation has a meeting with this external id already. */
+export class ExternalIdTaken extends Error {
+  readonly code = 'external_id_taken'
+}
+
 /**
- * Writes a new meeting with its invited people, its pending recording and the first line of its log.
- * @returns undefined when the organisation already has a meeting with this external id; nothing is written then
+ * Writes a new meeting with its invited people, its pending recording and the first line of its log, all in one trip.
+ * @param beside asks for what belongs to it as well, in the same trip
+ * @throws {ExternalIdTaken} nothing more can be done in this transaction then
  */
 export async function insertMeeting(
   tx: Transaction,
-  made: MeetingWish & {
-    id: string
-    organizationId: string
-    organizer: string
-    provider?: string
-    eventId: string
-    createdBy?: string
-  },
+  made: NewMeeting,
   actor: Actor,
-): Promise<{ meeting: MeetingRow; invited: ParticipantRow[] } | undefined> {
+  beside: () => Promise<void> = async () => {},
+): Promise<{ meeting: MeetingRow; invited: ParticipantRow[] }> {
   const { participants: wanted, ...row } = made
-  const inserted = await tx
+  const people = wanted.map(person => ({ ...person, id: randomUUID() }))
+  const facts = { ...row, status: 'scheduled' as const, seriesId: null, reminders: row.reminders ?? [] }
+  const insertion = insertRow(tx, row)
+  try {
+    const [meeting, invited] = await together([
+      insertion,
+      invite(tx, made, people),
+      insertRecording(tx, made),
+      noteMeetingEvent(tx, made, actor, 'meeting.created'),
+      auditMeeting(tx, made, actor, 'meeting.created', { after: meetingFacts(facts, people) }),
+      beside(),
+    ])
+    if (!meeting) throw new Error('what belongs to a meeting was written without it')
+    return { meeting, invited: invited.sort((a, b) => (a.email < b.email ? -1 : 1)) }
+  } catch (error) {
+    // What belongs to a meeting is refused without it.
+    if (await insertion) throw error
+    throw new ExternalIdTaken(`the external id ${made.externalId} is taken`, { cause: error })
+  }
+}
+
+async function insertRow(
+  tx: Transaction,
+  row: Omit<NewMeeting, 'participants'>,
+): Promise<MeetingRow | undefined> {
+  const [meeting] = await tx
     .insert(meetings)
     .values({ ...row, nextReminderAt: remindFrom(row.reminders ?? []) })
     .onConflictDoNothing({ target: [meetings.organizationId, meetings.externalId] })
     .returning()
-  const [meeting] = inserted
-  if (!meeting) return undefined
-  const people = wanted.map(person => ({ ...person, id: randomUUID() }))
-  // Sent together: one trip for the four.
-  const [invited] = await together([
-    invite(tx, made, people),
-    tx
-      .insert(recordings)
-      .values({ id: randomUUID(), organizationId: made.organizationId, meetingId: made.id }),
-    noteMeetingEvent(tx, made, actor, 'meeting.created'),
-    auditMeeting(tx, meeting, actor, 'meeting.created', { after: meetingFacts(meeting, people) }),
-  ])
-  return { meeting, invited: invited.sort((a, b) => (a.email < b.email ? -1 : 1)) }
+  return meeting
+}
+
+async function insertRecording(
+  tx: Transaction,
+  { id: meetingId, organizationId }: Pick<NewMeeting, 'id' | 'organizationId'>,
+): Promise<void> {
+  await tx.insert(recordings).values({ id: randomUUID(), organizationId, meetingId })
 }
 
 /** Reminders count from the moment in which they, or the times, were settled: what was due before is not sent. */

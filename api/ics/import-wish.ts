@@ -21,13 +21,16 @@ type Event = Omit<IcsWish, 'recurrence' | 'changes'> & { recurrence?: string[] |
 
 /**
  * Makes the meeting or the series that an event asks for, or brings the meeting that is there to what it says.
+ * @param isTaken its UID turned out to be taken
  * @throws {Problem} those of POST and PATCH /v1/meetings
+ * @throws {ExternalIdTaken}
  */
 export async function importWish(
   tx: Transaction,
   deps: MeetingDeps,
   caller: Caller,
   event: Event,
+  isTaken: boolean,
 ): Promise<Imported> {
   const body = await bodyOf(tx, deps, caller, event)
   const found = await findByUid(tx, caller.organizationId, event.uid)
@@ -54,8 +57,7 @@ export async function importWish(
       )
     return { outcome: 'unchanged', seriesId: id }
   }
-  const { meetingId, seriesId, touched } = await writeMeeting(tx, deps, caller, wanted)
-  await sendJobs(deps.jobs, tx, touched, now, 0)
+  const { meetingId, seriesId } = await writeMeeting(tx, deps, caller, wanted, { isTaken, jobDelayMs: 0 })
   const made =
     seriesId === undefined ? 1 : Object.values(await countMeetings(tx, seriesId)).reduce((a, b) => a + b, 0)
   return { outcome: 'created', meetingId, seriesId: seriesId ?? null, meetings: made }

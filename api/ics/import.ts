@@ -2,7 +2,7 @@ import { IcsRefused } from '../../calendar/ics-blocks.ts'
 import { type IcsImport, type IcsWish, readIcs } from '../../calendar/ics-import.ts'
 import { writeRecurrence } from '../../calendar/recurrence.ts'
 import { asCaller, type Caller } from '../caller.ts'
-import type { MeetingDeps } from '../meetings.ts'
+import { type MeetingDeps, twiceWhereTaken } from '../meetings.ts'
 import { Problem } from '../problem.ts'
 import { TookTooLong, withinTime } from '../time-limit.ts'
 import { importCancellation } from './import-cancellation.ts'
@@ -40,7 +40,9 @@ export async function importIcs(deps: MeetingDeps, caller: Caller, file: Uint8Ar
   }
   for (const wish of found.wishes) {
     const refusal = await note(wish, () =>
-      asCaller(deps.db, caller, tx => importWish(tx, deps, caller, plain(wish))),
+      twiceWhereTaken(isTaken =>
+        asCaller(deps.db, caller, tx => importWish(tx, deps, caller, plain(wish), isTaken)),
+      ),
     )
     // What differs from a series that is refused is refused with it.
     for (const change of wish.changes)
