@@ -1,8 +1,9 @@
 import { createHash } from 'node:crypto'
-import { and, asc, desc, eq, gt, inArray, lte, sql } from 'drizzle-orm'
+import { and, asc, desc, eq, gt, lte, sql } from 'drizzle-orm'
 import { canonicalJson } from './canonical-json.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import { auditLog, auditPending, organizations } from './schema.ts'
+import { together } from './together.ts'
 
 /** What happened, who did it and to what. */
 export interface AuditEntry {
@@ -56,7 +57,8 @@ export async function appendAudit(tx: Transaction, entry: AuditEntry): Promise<A
   while ((await chainPending(tx, organizationId)) === CHAINED_AT_ONCE);
   const at = entry.at ?? (await databaseNow(tx))
   const { actor, action, subject, detail = {} } = entry
-  return chainEntries(tx, organizationId, [{ at, actor, action, subject, detail, entryId: null }])
+  const newest = await readAuditHead(tx, organizationId)
+  return chainEntries(tx, organizationId, newest, [{ at, actor, action, subject, detail, entryId: null }])
 }
 
 /**
@@ -82,21 +84,28 @@ export async function lockChain(
  * @returns how many they were
  */
 export async function chainPending(tx: Transaction, organizationId: string): Promise<number> {
-  // A statement after the lock: it sees all that was committed until then.
-  const waiting = await tx
-    .select()
-    .from(auditPending)
-    .where(eq(auditPending.organizationId, organizationId))
-    .orderBy(asc(auditPending.id))
-    .limit(CHAINED_AT_ONCE)
+  // Statements after the lock: they see all that was committed until then.
+  const [waiting, newest] = await together([
+    tx
+      .select()
+      .from(auditPending)
+      .where(eq(auditPending.organizationId, organizationId))
+      .orderBy(asc(auditPending.id))
+      .limit(CHAINED_AT_ONCE),
+    readAuditHead(tx, organizationId),
+  ])
   if (waiting.length === 0) return 0
-  await chainEntries(
-    tx,
-    organizationId,
-    waiting.map(({ id: entryId, ...entry }) => ({ ...entry, entryId })),
-  )
   const ids = waiting.map(({ id }) => id)
-  await tx.delete(auditPending).where(inArray(auditPending.id, ids))
+  await together([
+    chainEntries(
+      tx,
+      organizationId,
+      newest,
+      waiting.map(({ id: entryId, ...entry }) => ({ ...entry, entryId })),
+    ),
+    // One parameter: the same statement however many they are.
+    tx.delete(auditPending).where(sql`${auditPending.id} = any(${`{${ids}}`}::bigint[])`),
+  ])
   return waiting.length
 }
 
@@ -104,16 +113,20 @@ export async function chainPending(tx: Transaction, organizationId: string): Pro
 async function chainEntries(
   tx: Transaction,
   organizationId: string,
+  newest: AuditHead | undefined,
   entries: Pick<AuditRow, 'at' | 'actor' | 'action' | 'subject' | 'detail' | 'entryId'>[],
 ): Promise<AuditHead> {
-  const newest = await readAuditHead(tx, organizationId)
   let head: AuditHead = newest ?? { seq: 0, hash: GENESIS_HASH }
   const rows = entries.map(({ entryId, ...entry }) => {
     const row = { ...entry, organizationId, seq: head.seq + 1, prevHash: head.hash }
     head = { seq: row.seq, hash: auditHash(row) }
     return { ...row, hash: head.hash, entryId }
   })
-  await tx.insert(auditLog).values(rows)
+  await tx.execute(sql`
+    insert into ${auditLog} (organization_id, seq, at, actor, action, subject, detail, prev_hash, hash, entry_id)
+    select * from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb) as row ("organizationId" uuid, seq bigint,
+      at timestamptz, actor text, action text, subject text, detail jsonb, "prevHash" text, hash text, "entryId" bigint)
+    order by seq`)
   return head
 }
 
