@@ -55,10 +55,14 @@ export async function sendJobs(
   now: number,
   delayMs = JOB_DELAY_MS,
 ): Promise<void> {
-  const startAfter = new Date(now + delayMs)
+  const startAfter = delayMs === 0 ? {} : { startAfter: new Date(now + delayMs) }
   const of = (ids: string[]) => [...new Set(ids)]
-  const ofSeries = of(seriesIds).map(seriesId => ({ payload: { seriesId }, key: seriesId, startAfter }))
-  const ofMeetings = of(meetingIds).map(meetingId => ({ payload: { meetingId }, key: meetingId, startAfter }))
+  const ofSeries = of(seriesIds).map(seriesId => ({ payload: { seriesId }, key: seriesId, ...startAfter }))
+  const ofMeetings = of(meetingIds).map(meetingId => ({
+    payload: { meetingId },
+    key: meetingId,
+    ...startAfter,
+  }))
   await jobs.sendMany(tx, 'provision-series', ofSeries)
   await jobs.sendMany(tx, 'provision-meeting', ofMeetings)
 }

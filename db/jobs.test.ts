@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
-import { afterAll, beforeAll, expect, test } from 'vitest'
+import { afterAll, beforeAll, expect, test, vi } from 'vitest'
 import { type OpenDatabase, openDatabase } from './connect.ts'
 import { type OpenJobs, openJobs } from './jobs.ts'
 import { openTestDatabase } from './test-database.ts'
@@ -79,6 +79,26 @@ test('a job that is due is worked on, and a repeat while it is worked on makes n
   await database.db.transaction(tx => jobs.send(tx, 'copy-to-drive', { recordingId: key }, { key }))
   expect(await queued(key)).toHaveLength(1)
   release()
+})
+
+test('jobs are worked on as soon as they are there, one after the other, without being looked for', async () => {
+  const keys = [1, 2, 3, 4, 5].map(() => randomUUID())
+  const done = new Set<string>()
+  await jobs.work('import-native', { atOnce: 1, pollMs: 600_000 }, async ({ recordingId }) => {
+    done.add(recordingId)
+  })
+  // Its first look is over.
+  const first = randomUUID()
+  await database.db.transaction(tx => jobs.send(tx, 'import-native', { recordingId: first }, { key: first }))
+  await vi.waitFor(() => expect(done).toContain(first), 5000)
+  await database.db.transaction(tx =>
+    jobs.sendMany(
+      tx,
+      'import-native',
+      keys.map(key => ({ payload: { recordingId: key }, key })),
+    ),
+  )
+  await vi.waitFor(() => expect([...done]).toEqual(expect.arrayContaining(keys)), 5000)
 })
 
 test('many jobs are sent at once; those that were sent before are moved, and only those', async () => {

@@ -51,9 +51,11 @@ export interface CallEvent {
   name: string
 }
 
+// `notify`: who works on them hears at once of a job that is due; what is due later they look for.
 const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
   // `exclusive`: one job queued or active for one key, so a repeat never makes a second one.
   'provision-meeting': {
+    notify: true,
     policy: 'exclusive',
     retryLimit: 100,
     retryDelay: 5,
@@ -63,6 +65,7 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     expireInSeconds: 300,
   },
   'provision-series': {
+    notify: true,
     policy: 'exclusive',
     retryLimit: 100,
     retryDelay: 5,
@@ -78,6 +81,7 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     retentionSeconds: 400 * 86_400,
   },
   'finish-recording': {
+    notify: true,
     policy: 'exclusive',
     retryLimit: 30,
     retryDelay: 5,
@@ -87,6 +91,7 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     expireInSeconds: 6 * 3600,
   },
   'copy-to-drive': {
+    notify: true,
     policy: 'exclusive',
     retryLimit: 60,
     retryDelay: 10,
@@ -97,6 +102,7 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
   },
   // `stately`: while one is being worked on, the next one may be queued; these two send themselves again.
   'read-conference': {
+    notify: true,
     policy: 'stately',
     retryLimit: 100,
     retryDelay: 15,
@@ -106,6 +112,7 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     expireInSeconds: 900,
   },
   'import-native': {
+    notify: true,
     policy: 'stately',
     retryLimit: 60,
     retryDelay: 15,
@@ -115,10 +122,23 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     expireInSeconds: 12 * 3600,
   },
   // Whoever fails at these two notes in the calendar's row when they are to be tried again.
-  'sync-calendar': { policy: 'stately', retryLimit: 0, heartbeatSeconds: 30, expireInSeconds: 900 },
-  'keep-calendar': { policy: 'stately', retryLimit: 0, heartbeatSeconds: 30, expireInSeconds: 300 },
+  'sync-calendar': {
+    notify: true,
+    policy: 'stately',
+    retryLimit: 0,
+    heartbeatSeconds: 30,
+    expireInSeconds: 900,
+  },
+  'keep-calendar': {
+    notify: true,
+    policy: 'stately',
+    retryLimit: 0,
+    heartbeatSeconds: 30,
+    expireInSeconds: 300,
+  },
   // Meet's records may be a moment behind its events.
   'follow-call': {
+    notify: true,
     policy: 'exclusive',
     retryLimit: 8,
     retryDelay: 2,
@@ -135,6 +155,9 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     expireInSeconds: 6 * 3600,
   },
 }
+
+/** Seconds: by the database's clock, so that who listens is told at the commit. */
+const AT_ONCE = 0
 
 export interface OpenJobs extends AsyncDisposable {
   /**
@@ -155,7 +178,10 @@ export interface OpenJobs extends AsyncDisposable {
   ): Promise<void>
   /** Takes back a job that is not being worked on. */
   withdraw(tx: Transaction, name: JobName, key: string): Promise<void>
-  /** Works on jobs until closed. The handler's signal is aborted when the job is taken away or the process stops. */
+  /**
+   * Works on jobs until closed, and looks for those that have become due every `pollMs` (2000 by default). The handler's signal is aborted
+   * when the job is taken away or the process stops.
+   */
   work<Name extends JobName>(
     name: Name,
     options: { atOnce: number; pollMs?: number },
@@ -185,8 +211,12 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
     application_name: 'testigo-jobs',
     monitorIntervalSeconds: 10,
     superviseIntervalSeconds: 10,
+    useListenNotify: true,
   })
   boss.on('error', onError)
+  boss.on('warning', ({ message, data }) => {
+    if ((data as { type?: unknown }).type === 'listen_notify_unavailable') onError(new Error(message))
+  })
   await boss.start()
   for (const [name, queue] of Object.entries(QUEUES)) {
     await boss.createQueue(name, queue)
@@ -204,7 +234,7 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
       // A job being worked on keeps its place; the send below then makes none, which is what `exclusive` is for.
       const moved = await boss.update(name, payload, {
         singletonKey: key,
-        startAfter: startAfter ?? new Date(),
+        startAfter: startAfter ?? AT_ONCE,
         db,
       })
       if (moved.updated === 0)
@@ -213,7 +243,7 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
     async sendMany(tx, name, sendings) {
       if (sendings.length === 0) return
       const queue = asQueue(tx)
-      const wanted = sendings.map(({ payload, key, startAfter = new Date() }) => ({
+      const wanted = sendings.map(({ payload, key, startAfter = AT_ONCE }) => ({
         data: payload,
         singletonKey: key,
         startAfter,
@@ -224,9 +254,9 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
       if (inserted?.length === wanted.length) return
       // What the queue's own update of one job does to its time and payload; of those just inserted it changes nothing.
       await queue.execute(sql`
-        update pgboss.job set data = given.data, start_after = given."startAfter",
-          keep_until = given."startAfter" + (keep_until - start_after)
-        from jsonb_to_recordset(${JSON.stringify(wanted)}::text::jsonb)
+        update pgboss.job set data = given.data, start_after = coalesce(given."startAfter", now()),
+          keep_until = coalesce(given."startAfter", now()) + (keep_until - start_after)
+        from jsonb_to_recordset(${JSON.stringify(sendings.map(asRow))}::text::jsonb)
           as given (data jsonb, "singletonKey" text, "startAfter" timestamptz)
         where name = ${name} and singleton_key = given."singletonKey" and state < 'active'`)
     },
@@ -235,16 +265,23 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
         sql`delete from pgboss.job where name = ${name} and singleton_key = ${key} and state < 'active'`,
       )
     },
-    async work(name, { atOnce, pollMs = 1000 }, handler) {
+    async work(name, { atOnce, pollMs = 2000 }, handler) {
+      const seconds = pollMs / 1000
       const options: WorkOptions = {
         batchSize: 1,
-        localConcurrency: atOnce,
-        pollingIntervalSeconds: Math.max(0.5, pollMs / 1000),
+        pollingIntervalSeconds: seconds,
+        notifyPollingIntervalSeconds: seconds,
       }
-      await boss.work(name, options, async (jobs: Job[]) => {
-        for (const job of jobs)
-          await handler(job.data as Jobs[typeof name], { id: job.id, signal: job.signal })
-      })
+      for (let worker = 0; worker < atOnce; worker++) {
+        const started = Promise.withResolvers<string>()
+        const workOn = async (jobs: Job[]) => {
+          // Where there was one there may be another: looked for when this one is done, not at the next poll.
+          boss.notifyWorker(await started.promise)
+          for (const job of jobs)
+            await handler(job.data as Jobs[typeof name], { id: job.id, signal: job.signal })
+        }
+        started.resolve(await boss.work(name, options, workOn))
+      }
     },
     async take(name) {
       const [job] = await boss.fetch<Jobs[typeof name]>(name, { batchSize: 1 })
@@ -265,4 +302,8 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
     close,
     [Symbol.asyncDispose]: () => close(),
   }
+}
+
+function asRow({ payload, key, startAfter }: { payload: object; key: string; startAfter?: Date }) {
+  return { data: payload, singletonKey: key, startAfter }
 }

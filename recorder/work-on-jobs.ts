@@ -12,7 +12,6 @@ import { readConference } from './read-conference.ts'
 import { applyRetention } from './retention.ts'
 import { sweep } from './sweep.ts'
 
-const POLL_MS = 500
 const EVERY_MINUTE = '* * * * *'
 /** UTC: at night in America. */
 const RETENTION_CRON = '23 7 * * *'
@@ -36,13 +35,13 @@ export async function workOnJobs(
 ): Promise<void> {
   const { jobs, google } = deps
   const until = (job: { signal: AbortSignal }) => AbortSignal.any([stopping, job.signal])
-  await jobs.work('finish-recording', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
+  await jobs.work('finish-recording', { atOnce: 1 }, ({ recordingId }, job) =>
     finishRecording(deps, recordingId, until(job)),
   )
-  await jobs.work('copy-to-drive', { atOnce: 1, pollMs: POLL_MS }, ({ recordingId }, job) =>
+  await jobs.work('copy-to-drive', { atOnce: 1 }, ({ recordingId }, job) =>
     copyToDrive(deps, recordingId, until(job)),
   )
-  await jobs.work('read-conference', { atOnce: 2, pollMs: 1000 }, async (payload, job) => {
+  await jobs.work('read-conference', { atOnce: 2 }, async (payload, job) => {
     await readConference(deps, payload, until(job))
   })
   await jobs.work('import-native', { atOnce: 1, pollMs: 5000 }, async (payload, job) => {

@@ -59,13 +59,13 @@ export async function startFollowing(
     }
   }
 
-  await jobs.work('sync-calendar', { atOnce: 2, pollMs: 500 }, (payload, job) =>
+  await jobs.work('sync-calendar', { atOnce: 2 }, (payload, job) =>
     owned(syncCalendar(deps, payload, until(job.signal))),
   )
-  await jobs.work('keep-calendar', { atOnce: 1, pollMs: 500 }, ({ calendar }, job) =>
+  await jobs.work('keep-calendar', { atOnce: 1 }, ({ calendar }, job) =>
     owned(keepCalendar(deps, calendar, until(job.signal))),
   )
-  await jobs.work('follow-call', { atOnce: 2, pollMs: 500 }, ({ event }, job) =>
+  await jobs.work('follow-call', { atOnce: 2 }, ({ event }, job) =>
     owned(followCall(deps, event, until(job.signal))),
   )
   const ticking = tick()
