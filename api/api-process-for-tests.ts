@@ -3,7 +3,7 @@ import { once } from 'node:events'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
 import { sql } from 'drizzle-orm'
-import postgres from 'postgres'
+import { postgresAt } from '../db/postgres-at.ts'
 import { type TestWorld, until } from './test-api.ts'
 
 /** What tests need that kill the API at a given step: the API as a process of its own, and ways to stop it there. */
@@ -90,7 +90,7 @@ export function holdTable(world: TestWorld, table: string, doing = ''): Promise<
 
 /** The same for one statement: whatever it locks is held. */
 export async function hold(world: TestWorld, statement: string, doing = ''): Promise<Held> {
-  const holder = postgres(world.databaseUrl, { max: 1 })
+  const holder = postgresAt(world.databaseUrl, { max: 1 })
   const { promise: released, resolve: release } = Promise.withResolvers<void>()
   const { promise: held, resolve: isHeld } = Promise.withResolvers<void>()
   const transaction = holder.begin(async tx => {

@@ -6,7 +6,8 @@ import { sql } from 'drizzle-orm'
 import type { PgTransaction } from 'drizzle-orm/pg-core'
 import { drizzle, type PostgresJsDatabase, type PostgresJsQueryResultHKT } from 'drizzle-orm/postgres-js'
 import { migrate } from 'drizzle-orm/postgres-js/migrator'
-import postgres from 'postgres'
+import type postgres from 'postgres'
+import { postgresAt } from './postgres-at.ts'
 import * as schema from './schema.ts'
 import { type AskedClient, TransactionOver, type Work, whileOpen } from './while-open.ts'
 
@@ -37,7 +38,7 @@ export function openDatabase(
   url: string,
   { max = 5, statementTimeoutMs = 30_000, prepared = false } = {},
 ): OpenDatabase {
-  const pool = postgres(url, {
+  const pool = postgresAt(url, {
     max,
     connect_timeout: 10,
     idle_timeout: 60,

@@ -1,9 +1,9 @@
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import postgres from 'postgres'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
+import { postgresAt } from './postgres-at.ts'
 
 let dir: string
 
@@ -13,7 +13,7 @@ beforeAll(async () => {
 afterAll(() => rm(dir, { recursive: true, force: true, maxRetries: 5 }))
 
 async function ask(url: string): Promise<string> {
-  const sql = postgres(url, { max: 1 })
+  const sql = postgresAt(url, { max: 1 })
   try {
     const [row] = await sql<{ name: string }[]>`select current_database() as name`
     return row?.name ?? ''
@@ -25,7 +25,7 @@ async function ask(url: string): Promise<string> {
 test('data lives on after a stop, a second start uses a server that already runs, and stop may be called twice', async () => {
   await chmod(dir, 0o755)
   const first = await startEmbeddedPostgres(dir)
-  const sql = postgres(first.url, { max: 1 })
+  const sql = postgresAt(first.url, { max: 1 })
   await sql`create table kept (word text)`
   await sql`insert into kept values ('testigo')`
   await sql.end()
@@ -38,7 +38,7 @@ test('data lives on after a stop, a second start uses a server that already runs
   await expect(ask(first.url)).rejects.toThrow()
 
   const again = await startEmbeddedPostgres(dir)
-  const reader = postgres(again.url, { max: 1 })
+  const reader = postgresAt(again.url, { max: 1 })
   expect([...(await reader`select word from kept`)]).toEqual([{ word: 'testigo' }])
   await reader.end()
   await again.stop()

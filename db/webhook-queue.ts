@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { and, eq, sql } from 'drizzle-orm'
-import postgres from 'postgres'
 import type { Database, Queryable } from './connect.ts'
+import { postgresAt } from './postgres-at.ts'
 import { type DeliveryAttempt, webhookDeliveries, webhookEndpoints, webhookEvents } from './schema.ts'
 import type { DeliveryRow, EventRow } from './webhook-deliveries.ts'
 import { disableEndpoint, type EndpointRow, lockEndpoint } from './webhook-endpoints.ts'
@@ -149,7 +149,7 @@ export async function listenForDeliveries(
   url: string,
   onDue: () => void,
 ): Promise<{ close(): Promise<void> } & AsyncDisposable> {
-  const connection = postgres(url, {
+  const connection = postgresAt(url, {
     max: 1,
     connect_timeout: 10,
     onnotice: () => {},

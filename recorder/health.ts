@@ -1,7 +1,7 @@
 // node recorder/health.ts: exits 0 while the recorder of this machine takes jobs. For a container's health check.
 import { hostname } from 'node:os'
-import postgres from 'postgres'
 import { readConfig } from '../config.ts'
+import { postgresAt } from '../db/postgres-at.ts'
 
 const CONNECT_SECONDS = 4
 
@@ -10,7 +10,7 @@ const CONNECT_SECONDS = 4
  * process hangs or has lost the database.
  */
 async function recorderLives(databaseUrl: string): Promise<boolean> {
-  const sql = postgres(databaseUrl, { max: 1, connect_timeout: CONNECT_SECONDS })
+  const sql = postgresAt(databaseUrl, { max: 1, connect_timeout: CONNECT_SECONDS })
   try {
     const [found] = await sql<{ lives: boolean }[]>`
       select exists (

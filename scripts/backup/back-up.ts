@@ -1,4 +1,4 @@
-import postgres from 'postgres'
+import { postgresAt } from '../../db/postgres-at.ts'
 import { type BackupHeader, writeBackup } from './backup-file.ts'
 import { migrationsOf, PATIENT, tablesToCopy } from './tables.ts'
 
@@ -20,7 +20,7 @@ export class NothingToBackUp extends Error {
  * @throws {NothingToBackUp} for a database without our tables
  */
 export async function backUpByCopy(databaseUrl: string, path: string): Promise<BackupFacts> {
-  const sql = postgres(databaseUrl, PATIENT)
+  const sql = postgresAt(databaseUrl, PATIENT)
   try {
     return await sql.begin('isolation level repeatable read read only', async tx => {
       // Better an error than rows that a policy hides.

@@ -4,7 +4,6 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { gunzipSync, gzipSync } from 'node:zlib'
 import { eq, sql } from 'drizzle-orm'
-import postgres from 'postgres'
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest'
 import { createApiKey } from '../../db/api-keys.ts'
 import { appendAudit, verifyChain } from '../../db/audit.ts'
@@ -12,6 +11,7 @@ import { chainAllNotes, chainNotesOf } from '../../db/audit-notes.ts'
 import { migrateDatabase, type OpenDatabase, openDatabase } from '../../db/connect.ts'
 import { type OpenJobs, openJobs } from '../../db/jobs.ts'
 import { insertMeeting } from '../../db/meetings.ts'
+import { postgresAt } from '../../db/postgres-at.ts'
 import { auditLog, meetings, organizations, participants, recordings } from '../../db/schema.ts'
 import { openTestDatabase } from '../../db/test-database.ts'
 import { backUpByCopy } from './back-up.ts'
@@ -90,7 +90,7 @@ async function filledTarget(): Promise<string> {
 
 /** Every row of every table, in one order. */
 async function contents(url: string): Promise<Record<string, string>> {
-  const connection = postgres(url, PATIENT)
+  const connection = postgresAt(url, PATIENT)
   try {
     const found: Record<string, string> = {}
     for (const { name, table, columns } of await tablesToCopy(connection)) {
@@ -212,7 +212,7 @@ describe('a restore', () => {
   test('over tables that are not ours is refused, whatever is asked', async () => {
     await backUpByCopy(server.url, file)
     const target = await emptyTarget()
-    const connection = postgres(target, { max: 1 })
+    const connection = postgresAt(target, { max: 1 })
     await connection`create table facturas (id int)`
     await connection.end()
     await expect(restore(target, file, { force: true })).rejects.toThrow(/not of Testigo \(facturas\)/)

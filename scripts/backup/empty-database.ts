@@ -1,4 +1,5 @@
-import postgres from 'postgres'
+import type postgres from 'postgres'
+import { postgresAt } from '../../db/postgres-at.ts'
 import { CannotRestore } from './restore-copy.ts'
 import { PATIENT } from './tables.ts'
 
@@ -9,7 +10,7 @@ const OWN_SCHEMAS = ['pgboss', 'drizzle']
  * @throws {CannotRestore} where somebody's rows are in it and it is not to be emptied, or tables that are not ours
  */
 export async function emptyDatabase(databaseUrl: string, { force }: { force: boolean }): Promise<void> {
-  const sql = postgres(databaseUrl, PATIENT)
+  const sql = postgresAt(databaseUrl, PATIENT)
   try {
     const tables = (
       await sql<{ name: string }[]>`
@@ -61,7 +62,7 @@ function ofExtension(tx: postgres.TransactionSql, catalogue: 'pg_class' | 'pg_pr
 
 /** The roles that a dump's policies name: they belong to the server, so no dump brings them. */
 export async function makeRoles(databaseUrl: string): Promise<void> {
-  const sql = postgres(databaseUrl, PATIENT)
+  const sql = postgresAt(databaseUrl, PATIENT)
   try {
     for (const role of ['testigo_tenant', 'testigo_external']) {
       const there = await sql`select from pg_roles where rolname = ${role}`

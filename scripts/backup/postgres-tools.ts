@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import postgres from 'postgres'
+import { postgresAt } from '../../db/postgres-at.ts'
 import { PATIENT } from './tables.ts'
 
 /** A program of PostgreSQL failed; the message ends with what it said last. */
@@ -13,7 +13,7 @@ export function connectionEnvironment(databaseUrl: string): Record<string, strin
   const { hostname, port, username, password, pathname, searchParams } = new URL(databaseUrl)
   const sslMode = searchParams.get('sslmode')
   return {
-    PGHOST: decodeURIComponent(hostname).replace(/^\[|\]$/g, ''),
+    PGHOST: searchParams.get('host') ?? decodeURIComponent(hostname).replace(/^\[|\]$/g, ''),
     PGPORT: port || '5432',
     PGUSER: decodeURIComponent(username),
     PGDATABASE: decodeURIComponent(pathname.slice(1)),
@@ -35,7 +35,7 @@ async function toolVersion(tool: 'pg_dump' | 'pg_restore'): Promise<number | und
 
 /** Major version of the server. */
 async function serverVersion(databaseUrl: string): Promise<number> {
-  const sql = postgres(databaseUrl, PATIENT)
+  const sql = postgresAt(databaseUrl, PATIENT)
   try {
     const [row] = await sql<{ number: number }[]>`select current_setting('server_version_num')::int as number`
     return Math.floor((row?.number ?? 0) / 10_000)

@@ -1,8 +1,9 @@
 import { once } from 'node:events'
 import { finished } from 'node:stream/promises'
-import postgres from 'postgres'
+import type postgres from 'postgres'
 import { migrateDatabase } from '../../db/connect.ts'
 import { openJobs } from '../../db/jobs.ts'
+import { postgresAt } from '../../db/postgres-at.ts'
 import { BackupDamaged, type BackupHeader, readBackup } from './backup-file.ts'
 import { migrationsOf, PATIENT, tablesToCopy } from './tables.ts'
 
@@ -45,7 +46,7 @@ export async function restoreByCopy(
   await migrateDatabase(databaseUrl)
   const jobs = await openJobs(databaseUrl, () => undefined)
   await jobs.close(0)
-  const sql = postgres(databaseUrl, PATIENT)
+  const sql = postgresAt(databaseUrl, PATIENT)
   try {
     const here = await migrationsOf(sql)
     if (JSON.stringify(here) !== JSON.stringify(header.migrations))
