@@ -122,13 +122,8 @@ const QUEUES: Record<JobName, Omit<Queue, 'name'>> = {
     expireInSeconds: 12 * 3600,
   },
   // Whoever fails at these two notes in the calendar's row when they are to be tried again.
-  'sync-calendar': {
-    notify: true,
-    policy: 'stately',
-    retryLimit: 0,
-    heartbeatSeconds: 30,
-    expireInSeconds: 900,
-  },
+  // Not notified: a change in a calendar brings a burst of pushes, which are one reading when it is looked for.
+  'sync-calendar': { policy: 'stately', retryLimit: 0, heartbeatSeconds: 30, expireInSeconds: 900 },
   'keep-calendar': {
     notify: true,
     policy: 'stately',
@@ -276,7 +271,7 @@ export async function openJobs(url: string, onError: (error: Error) => void): Pr
         const started = Promise.withResolvers<string>()
         const workOn = async (jobs: Job[]) => {
           // Where there was one there may be another: looked for when this one is done, not at the next poll.
-          boss.notifyWorker(await started.promise)
+          if (QUEUES[name].notify) boss.notifyWorker(await started.promise)
           for (const job of jobs)
             await handler(job.data as Jobs[typeof name], { id: job.id, signal: job.signal })
         }

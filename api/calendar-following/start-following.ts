@@ -59,7 +59,7 @@ export async function startFollowing(
     }
   }
 
-  await jobs.work('sync-calendar', { atOnce: 2 }, (payload, job) =>
+  await jobs.work('sync-calendar', { atOnce: 2, pollMs: 500 }, (payload, job) =>
     owned(syncCalendar(deps, payload, until(job.signal))),
   )
   await jobs.work('keep-calendar', { atOnce: 1 }, ({ calendar }, job) =>

@@ -44,6 +44,8 @@ export async function openWorld<W extends Wire>(
   const database = await startWire({
     target: { host: url.hostname, port: Number(url.port) },
   })
+  // By way of the wire, not of the socket.
+  url.searchParams.delete('host')
   url.port = String(database.port)
   const direct = openDatabase(postgres.url)
   const wired = openDatabase(url.href, { max: 2 })
