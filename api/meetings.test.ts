@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import { eq } from 'drizzle-orm'
+import { eq, sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { attempts, meetingEvents, meetings, presences, recordings, segments } from '../db/schema.ts'
 import type { GoogleSandbox } from '../sandbox/google/server.ts'
@@ -180,6 +180,10 @@ describe('a new meeting', () => {
     const [id] = ids
     eventOf(id)
     expect(await openJobsOf(api.db, id)).toHaveLength(1)
+    const told = await api.db.execute(
+      sql`select id from meeting_events where meeting_id = ${id} and kind = 'meeting.provisioned'`,
+    )
+    expect(told).toHaveLength(1)
   })
 })
 

@@ -39,39 +39,46 @@ export async function provisionMeeting(
     }
     const made = await tellProvider(deps, wanted, run.signal)
     const meeting = await noteDone(deps, wanted, made, run.actor)
-    if (meeting.revision === wanted.meeting.revision) return { ...wanted, meeting }
+    if (meeting?.revision === wanted.meeting.revision) return { ...wanted, meeting }
   }
 }
 
-/** @returns the meeting as it is now: of a later revision where a caller changed it meanwhile */
+/** @returns the meeting as it is now: of a later revision, or none, where somebody changed something meanwhile */
 async function noteDone(
   { db, jobs, clock, settings }: ProvisionDeps,
   { meeting, recordingStatus }: MeetingToProvision,
   made: Provisioned | undefined,
   actor: Actor,
-): Promise<MeetingRow> {
+): Promise<MeetingRow | undefined> {
   const now = clock.now()
-  const note = (tx: Transaction) => noteProvisioned(tx, meeting, made, { actor, now: new Date(now) })
   const over = isFinal(recordingStatus) || recordingStatus === 'finishing'
-  try {
-    return await db.transaction(async tx => {
-      // One trip for all, although what is sent here is only right where nothing has changed.
-      const [noted] = await together([
-        note(tx),
-        jobs.withdraw(tx, 'provision-meeting', meeting.id),
-        made && !over && sendBot({ jobs, settings }, tx, meeting, now),
-      ])
-      if (noted.revision !== meeting.revision) throw new ChangedMeanwhile()
-      return noted
-    })
-  } catch (error) {
-    if (!(error instanceof ChangedMeanwhile)) throw error
-    return await db.transaction(note)
+  const note = async (tx: Transaction, withJobs: boolean) => {
+    // One trip for all, although what is sent here is only right where nothing has changed.
+    const [noted] = await together([
+      noteProvisioned(tx, meeting, made, { actor, now: new Date(now) }),
+      withJobs && jobs.withdraw(tx, 'provision-meeting', meeting.id),
+      withJobs && made && !over && sendBot({ jobs, settings }, tx, meeting, now),
+    ])
+    if (!noted || (withJobs && noted.revision !== meeting.revision)) throw new ChangedMeanwhile()
+    return noted
   }
+  return (
+    (await unlessChanged(() => db.transaction(tx => note(tx, true)))) ??
+    (await unlessChanged(() => db.transaction(tx => note(tx, false))))
+  )
 }
 
-/** Undoes a transaction in which too much was sent. */
+/** Undoes a transaction in which too much was asked. */
 class ChangedMeanwhile extends Error {}
+
+async function unlessChanged<T>(work: () => Promise<T>): Promise<T | undefined> {
+  try {
+    return await work()
+  } catch (error) {
+    if (error instanceof ChangedMeanwhile) return undefined
+    throw error
+  }
+}
 
 /** @returns what the provider made, or undefined for a meeting that needs nothing there (any more) */
 async function tellProvider(

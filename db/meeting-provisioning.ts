@@ -1,4 +1,4 @@
-import { eq, sql } from 'drizzle-orm'
+import { and, eq, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import {
   type Actor,
@@ -52,14 +52,15 @@ export interface Provisioned {
 /**
  * Notes that Google has what the row said at `revision`.
  * @param made absent for a meeting whose event was cancelled
- * @returns the meeting as it is now: of a later revision where a caller changed it meanwhile
+ * @returns the meeting as it is now: of a later revision where a caller changed it meanwhile; undefined where somebody else
+ * has noted something since it was read: the transaction has to be undone then
  */
 export async function noteProvisioned(
   tx: Transaction,
   meeting: MeetingRow,
   made: Provisioned | undefined,
   by: { actor: Actor; now: Date },
-): Promise<MeetingRow> {
+): Promise<MeetingRow | undefined> {
   const what = made ? 'meeting.provisioned' : 'meeting.withdrawn'
   // Sent together, in this order: one trip for all.
   const [noted] = await together([
@@ -85,7 +86,7 @@ async function markProvisioned(
   meeting: MeetingRow,
   made: Provisioned | undefined,
   now: Date,
-): Promise<MeetingRow> {
+): Promise<MeetingRow | undefined> {
   const [noted] = await tx
     .update(meetings)
     .set({
@@ -93,9 +94,8 @@ async function markProvisioned(
       syncedRevision: sql`greatest(${meetings.syncedRevision}, ${meeting.revision})`,
       updatedAt: now,
     })
-    .where(eq(meetings.id, meeting.id))
+    .where(and(eq(meetings.id, meeting.id), eq(meetings.syncedRevision, meeting.syncedRevision)))
     .returning()
-  if (!noted) throw new Error(`The meeting ${meeting.id} is gone although meetings are never deleted`)
   return noted
 }
 

@@ -1,10 +1,11 @@
 import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import { createApiKey } from './api-keys.ts'
-import { openDatabase } from './connect.ts'
+import { openDatabase, type Transaction } from './connect.ts'
 import { apiKeys } from './schema.ts'
-import { asOrganization, type OwnOnly, tenantDatabase } from './tenant.ts'
+import { asOrganization, asQueue, type OwnOnly, tenantDatabase } from './tenant.ts'
 import { openTestDatabase } from './test-database.ts'
+import { together } from './together.ts'
 
 let server: Awaited<ReturnType<typeof openTestDatabase>>
 const organizations: string[] = []
@@ -63,6 +64,29 @@ describe.each([true, false])(
         sql`select current_user = session_user as owner, current_setting('testigo.organization', true) as organization`,
       )
       expect(row).toEqual({ owner: true, organization: '' })
+    })
+
+    test('the rights of the job queue are those of its own statements, whatever is asked beside and after them', async () => {
+      await using database = openDatabase(server.url, { max: 1, prepared })
+      const who = sql`select current_user as name`
+      const nameOf = async (tx: Transaction) => (await tx.execute<{ name: string }>(who))[0]?.name
+      const owner = await database.db.transaction(nameOf)
+      const asked = async (tx: Transaction) => {
+        const names = await together([nameOf(tx), nameOf(asQueue(tx)), nameOf(tx), nameOf(asQueue(tx))])
+        expect(names).toEqual(['testigo_tenant', owner, 'testigo_tenant', owner])
+        await expect(tx.transaction(inner => asQueue(inner).execute(sql`select 1/0`))).rejects.toMatchObject({
+          cause: { code: '22012' },
+        })
+        expect(await nameOf(tx)).toBe('testigo_tenant')
+      }
+      const [organizationId = ''] = organizations
+      // Twice on one connection: the statements are kept by then.
+      for (let turn = 0; turn < 2; turn++)
+        await asOrganization(tenantDatabase(database.db), organizationId, async tx => {
+          await asked(tx)
+          await tx.transaction(asked)
+        })
+      await database.db.transaction(async tx => expect(await nameOf(asQueue(tx))).toBe(owner))
     })
 
     test('an organisation whose name is no id is refused before anything is seen', async () => {
