@@ -11,8 +11,8 @@ interface By {
 }
 
 /**
- * `taken`: another meeting is in its place of the series. `recorded`: a bot has been in the call, so that what comes now
- * is another recording.
+ * `taken`: another meeting is in its place of the series. `recorded`: a bot has been in the call, or what there was of it is
+ * being erased, so that what comes now is another recording.
  */
 export type Revival = { kind: 'revived'; meeting: MeetingRow } | { kind: 'taken' } | { kind: 'recorded' }
 
@@ -31,6 +31,7 @@ export async function reviveMeeting(tx: Transaction, meeting: MeetingRow, by: By
       )
     if (other) return { kind: 'taken' }
   }
+  if (meeting.erasingSince !== null) return { kind: 'recorded' }
   const [recording] = await tx
     .select()
     .from(recordings)

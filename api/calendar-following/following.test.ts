@@ -10,6 +10,7 @@ import {
   type FollowingWorld as AnyWorld,
   HOST,
   inDays,
+  meetingsWhere,
   openFollowingWorld,
   QUICK_GOOGLE,
 } from './following-world.ts'
@@ -107,6 +108,31 @@ describe('a change made in the calendar is followed by push', () => {
     const after = await world.becomes(id, ({ status }) => status === 'scheduled')
     expect(after).toMatchObject({ cancelledAt: null, recording: { status: 'pending' }, topic: 'Otra vez' })
     expect(await recordJobOf(world, id)).toBeDefined()
+  })
+
+  test('put back after it was cancelled and erased: another meeting is recorded', async () => {
+    const { id } = await world.make()
+    const eventId = await world.eventOf(id)
+    await world.google.personDoes({ do: 'cancel', as: HOST, eventId })
+    await world.becomes(id, ({ status }) => status === 'cancelled')
+    await world.api.db.execute(
+      sql`update meetings set erasing_since = now(), erased_at = now(), calendar_seen = null, join_url = null,
+        meeting_code = null, space_name = null where id = ${id}`,
+    )
+    const event = [...world.google.state.events.values()].find(({ resource }) => resource.id === eventId)
+    if (!event) throw new Error('no event')
+    event.resource.status = 'confirmed'
+    await changeOf(world, eventId, { title: 'Otra vez' })
+    const [other] = await until('it is another meeting', async () => {
+      const found = await meetingsWhere(world.api, sql`event_id = ${eventId} and status = 'scheduled'`)
+      return found.length > 0 && found
+    })
+    expect(other?.id).not.toBe(id)
+    expect(await world.read(other?.id ?? '')).toMatchObject({
+      topic: 'Otra vez',
+      meetingCode: expect.any(String),
+    })
+    expect(await recordJobOf(world, other?.id ?? '')).toBeDefined()
   })
 
   test('our own changes come back as no change', async () => {
