@@ -1,3 +1,5 @@
+import { randomUUID } from 'node:crypto'
+import { sql } from 'drizzle-orm'
 import { afterAll, beforeAll, describe, expect, test } from 'vitest'
 import type { GoogleSandbox } from '../../sandbox/google/server.ts'
 import { openGoogle } from '../../sandbox/google/test-google.ts'
@@ -49,6 +51,27 @@ describe('the own password', () => {
     expect((await signIn(email, ANOTHER)).status).toBe(200)
     const entry = (await auditOf(id)).find(({ action }) => action === 'user.password_changed')
     expect(entry).toMatchObject({ actor: `user:${id}`, detail: { sessionsEnded: 1 } })
+  })
+
+  test('is changed once when a request is repeated whose answer was lost with its process', async () => {
+    const { id, email, password, accessToken } = await someone()
+    const send = () =>
+      api.call('POST', '/v1/me/password', {
+        body: { currentPassword: password, newPassword: ANOTHER },
+        key: accessToken,
+        headers: { 'idempotency-key': 'cambio' },
+      })
+    expect((await send()).status).toBe(204)
+    // As a process leaves it that died before it kept its answer.
+    await api.db.execute(
+      sql`update idempotency_keys set status = null, headers = null, sealed_body = null, claim = ${randomUUID()},
+        claimed_until = now() - interval '1 minute' where caller = ${`user:${id}`}`,
+    )
+    const again = await send()
+    expect([again.status, again.headers.get('idempotency-replayed')]).toEqual([204, null])
+    expect((await signIn(email, ANOTHER)).status).toBe(200)
+    const changes = (await auditOf(id)).filter(({ action }) => action === 'user.password_changed')
+    expect(changes).toHaveLength(1)
   })
 
   test('makes links of an administrator that were not used yet useless', async () => {

@@ -35,6 +35,8 @@ export async function changeOwnPassword(
         'You sign in with Google. An administrator makes a link to set a password.',
       )
     }
+    // Repeated after its answer was lost: it was changed then.
+    if (caller.repeatable && (await isPassword(newPassword, user.passwordHash))) return
     if (!(await isPassword(currentPassword, user.passwordHash)))
       throw new Problem('wrong_password', 'The current password is another one. Nothing was changed.')
     await changeUser(tx, userId, { passwordHash, passwordSetAt: now, updatedAt: now })
