@@ -174,8 +174,8 @@ export interface OpenJobs extends AsyncDisposable {
   /** Takes back a job that is not being worked on. */
   withdraw(tx: Transaction, name: JobName, key: string): Promise<void>
   /**
-   * Works on jobs until closed, and looks for those that have become due every `pollMs` (2000 by default). The handler's signal is aborted
-   * when the job is taken away or the process stops.
+   * Works on jobs until closed, and looks for those that have become due every `pollMs` (2000 by default). The handler's
+   * signal is aborted when the job is taken away or the process stops.
    */
   work<Name extends JobName>(
     name: Name,
