@@ -1,5 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises'
-import { within } from '../../clock.ts'
+import { repeat, within } from '../../clock.ts'
 import { followCalendars, takeDue } from '../../db/followed-calendars.ts'
 import { followCall } from '../call-following/follow-call.ts'
 import type { FollowingDeps } from './following-deps.ts'
@@ -19,7 +18,6 @@ export async function startFollowing(
   deps: FollowingDeps,
 ): Promise<{ close(graceMs: number): Promise<void> }> {
   const { db, jobs, clock, log, settings } = deps
-  const stopping = new AbortController()
   const cutOff = new AbortController()
   const running = new Set<Promise<void>>()
   const tickMs = Math.max(SHORTEST_TICK_MS, Math.min(LONGEST_TICK_MS, settings.pollMs / 2))
@@ -46,19 +44,6 @@ export async function startFollowing(
     })
   }
 
-  async function tick(): Promise<void> {
-    while (!stopping.signal.aborted) {
-      try {
-        await sendDue()
-      } catch (error) {
-        if (!stopping.signal.aborted) log.error({ error }, 'calendars that are due could not be looked for')
-      }
-      await delay(tickMs, undefined, { signal: stopping.signal }).catch((error: unknown) => {
-        if (!stopping.signal.aborted) throw error
-      })
-    }
-  }
-
   await jobs.work('sync-calendar', { atOnce: 2, pollMs: 500 }, (payload, job) =>
     owned(syncCalendar(deps, payload, until(job.signal))),
   )
@@ -68,13 +53,20 @@ export async function startFollowing(
   await jobs.work('follow-call', { atOnce: 2 }, ({ event }, job) =>
     owned(followCall(deps, event, until(job.signal))),
   )
-  const ticking = tick()
+  const looking = repeat(
+    tickMs,
+    async () => {
+      await sendDue()
+      return 'pause'
+    },
+    error => log.error({ error }, 'calendars that are due could not be looked for'),
+  )
   return {
     async close(graceMs) {
-      stopping.abort()
+      const ended = looking.close()
       for (const name of ['sync-calendar', 'keep-calendar', 'follow-call'] as const)
         await jobs.stopTaking(name)
-      await within(graceMs, Promise.allSettled([ticking, ...running]))
+      await within(graceMs, Promise.allSettled([ended, ...running]))
       cutOff.abort(new Error('the process stops'))
       await Promise.allSettled([...running])
     },
