@@ -51,3 +51,16 @@ test('a folder closed to other users is no hindrance, as under the home of root'
   expect(await ask(server.url)).toBe('testigo')
   await server.stop()
 }, 60_000)
+
+test('is asked over its Unix socket, and over loopback where the name of the folder is too long for one', async () => {
+  await chmod(dir, 0o755)
+  for (const name of ['short', 'x'.repeat(100)]) {
+    const server = await startEmbeddedPostgres(join(dir, name))
+    expect(new URL(server.url).searchParams.get('host') !== null).toBe(name === 'short')
+    const sql = postgresAt(server.url, { max: 1 })
+    const [row] = await sql`select inet_client_addr() is null as by_socket`
+    expect(row).toEqual({ by_socket: name === 'short' })
+    await sql.end()
+    await server.stop()
+  }
+}, 60_000)

@@ -253,6 +253,10 @@ describe("PostgreSQL's own tools", () => {
       PGDATABASE: 'da ta',
       PGSSLMODE: 'require',
     })
+    expect(connectionEnvironment('postgres://u@127.0.0.1:5433/d?host=%2Fvar%2Frun%2Fpg')).toMatchObject({
+      PGHOST: '/var/run/pg',
+      PGPORT: '5433',
+    })
   })
 
   test('are not used where they are older than the server, or missing', async () => {
