@@ -1,5 +1,4 @@
-import { and, eq, gte, inArray, lt, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
-import type { AnyPgColumn } from 'drizzle-orm/pg-core'
+import { and, eq, inArray, type SQL, type SQLWrapper, sql } from 'drizzle-orm'
 import type { Queryable } from './connect.ts'
 import type { MeetingWithRecording } from './meeting-view.ts'
 import { meetings, meetingTerms, recordings } from './schema.ts'
@@ -48,10 +47,11 @@ export interface ListRequest {
   ownOnly: boolean
 }
 
-// Words that many meetings have are met among the first of the list: so many for each that is wanted.
-const FIRST_FOR_EACH = 6
-// Otherwise so many with the words asked for are all looked at and put in order; of more, each is met soon enough.
-const FEW_MEETINGS = 4000
+// So many with the words asked for are all put in order.
+const FEW_MEETINGS = 20_000
+// With words of more, a page is soon full: so many meetings are walked past for each that is wanted, and so many where these were
+// not enough.
+const [SOON, LATER] = [6, 30]
 
 /**
  * One page of an organisation's meetings. What is asked for decides which index is gone along; each of them is in the order
@@ -59,35 +59,31 @@ const FEW_MEETINGS = 4000
  */
 export async function listMeetings(tx: Queryable, request: ListRequest): Promise<MeetingWithRecording[]> {
   const { text } = request.filter
-  if (text === undefined) return meetingsOf(tx, request, pageOf(request, request.limit))
-  const { organizationId, limit } = request
-  const direction = directionOf(request.order)
-  const amongFirst = sql`
-    select first.id, first.at from (${pageOf(request, FIRST_FOR_EACH * limit)}) first
-    where ${hasWords(sql`first.id`, organizationId, text)}
-    order by first.at ${direction}, first.id ${direction} limit ${sql.raw(String(limit))}`
-  const soon = await meetingsOf(tx, request, amongFirst)
-  if (soon.length === limit) return soon
-  const few = await findWords(tx, text)
-  return meetingsOf(tx, request, pageOf(request, limit, few ?? hasWords(meetings.id, organizationId, text)))
+  if (text === undefined) return meetingsOf(tx, request, pageOf(request))
+  const ofFew = await meetingsFound(tx, request, text, FEW_MEETINGS)
+  if (ofFew) return ofFew
+  for (const forEach of [SOON, LATER]) {
+    const amongFirst = await meetingsOf(tx, request, pageAmongFirst(request, text, forEach))
+    if (amongFirst.length === request.limit) return amongFirst
+  }
+  return (await meetingsFound(tx, request, text)) ?? []
 }
+
+const MEETING = { meeting: meetings, recording: { status: recordings.status, ending: recordings.ending } }
 
 function meetingsOf(tx: Queryable, request: ListRequest, page: SQL): Promise<MeetingWithRecording[]> {
   const direction = directionOf(request.order)
   return tx
-    .select({
-      meeting: meetings,
-      recording: { status: recordings.status, ending: recordings.ending },
-    })
+    .select(MEETING)
     .from(sql`(${page}) page`)
     .innerJoin(meetings, sql`${meetings.id} = page.id`)
     .innerJoin(recordings, eq(recordings.meetingId, meetings.id))
     .orderBy(sql`page.at ${direction}, page.id ${direction}`)
 }
 
-/** Ids of a page's meetings, and what each of them goes by. @param words a condition on their words */
-function pageOf(request: ListRequest, limit: number, words?: SQL): SQL {
-  const { organizationId, filter, order, after, ownOnly } = request
+/** Ids of a page's meetings, and what each of them goes by. */
+function pageOf(request: ListRequest, limit = request.limit): SQL {
+  const { organizationId, filter, order, after } = request
   const [leading, ...others] = termsOf(filter)
   // The table in whose order the page is looked for.
   const along = leading ? meetingTerms : meetings
@@ -104,16 +100,9 @@ function pageOf(request: ListRequest, limit: number, words?: SQL): SQL {
       eq(along.organizationId, organizationId),
       key && sql`${keyColumn} = ${key}`,
       leading && filter.statuses && inArray(meetings.status, filter.statuses),
-      filter.from && gte(along.startsAt, filter.from),
-      filter.to && lt(along.startsAt, filter.to),
-      filter.externalId === undefined ? undefined : eq(meetings.externalId, filter.externalId),
-      filter.seriesId === undefined ? undefined : eq(meetings.seriesId, filter.seriesId),
-      filter.organizer === undefined ? undefined : eq(meetings.organizer, filter.organizer),
-      filter.related && eq(meetings.relatedType, filter.related.type),
-      filter.related && eq(meetings.relatedId, filter.related.id),
+      isBetween(along.startsAt, filter),
+      hasColumns(request),
       ...others.map(hasOneOf),
-      words,
-      ownOnly ? sql`${meetings.id} = any(array(select testigo_own_meetings()))` : undefined,
       after && isBehind({ at, id }, order, after),
     )}
     order by ${at} ${direction}, ${id} ${direction} limit ${few}`
@@ -124,6 +113,78 @@ function pageOf(request: ListRequest, limit: number, words?: SQL): SQL {
     select walk.id, walk.at from unnest(array[${sql.join(keys, sql`, `)}]) as wanted(key)
     cross join lateral (${walk(sql`wanted.key`)}) walk
     order by walk.at ${direction}, walk.id ${direction} limit ${few}`
+}
+
+/** Of a page with words, what is found of it among so many meetings for each that is wanted. */
+function pageAmongFirst(request: ListRequest, text: string, forEach: number): SQL {
+  const { organizationId, limit, order } = request
+  const direction = directionOf(order)
+  return sql`
+    select first.id, first.at from (${pageOf(request, forEach * limit)}) first
+    where ${hasWords(sql`first.id`, organizationId, text)}
+    order by first.at ${direction}, first.id ${direction} limit ${sql.raw(String(limit))}`
+}
+
+/**
+ * A page with words: all meetings with them are put in order, and the first are taken that have what else is asked for.
+ * @returns undefined where more than `most` have these words
+ */
+async function meetingsFound(
+  tx: Queryable,
+  request: ListRequest,
+  text: string,
+  most?: number,
+): Promise<MeetingWithRecording[] | undefined> {
+  const { organizationId, filter, limit, order, after } = request
+  const direction = directionOf(order)
+  const [at, id] = [order.by === 'startsAt' ? sql`found.starts_at` : sql`found.created_at`, sql`found.id`]
+  const inOrder = sql`
+    select ${id} as id, ${at} as at from found
+    where ${and(isBetween(sql`found.starts_at`, filter), after && isBehind({ at, id }, order, after)) ?? sql`true`}
+    order by ${at} ${direction}, ${id} ${direction} offset 0`
+  const page = sql`
+    with found as materialized (
+      select * from testigo_find_words(testigo_words(${text}), ${most ?? null}::integer)
+    ), counted as (
+      select coalesce(count(*) > ${most ?? null}::integer or count(*) > count(id), false) as many from found
+    )
+    (select in_order.id, in_order.at, false as many from (${inOrder}) in_order
+    inner join ${meetings} on ${meetings.id} = in_order.id
+    where ${and(
+      sql`not (select many from counted)`,
+      eq(meetings.organizationId, organizationId),
+      filter.statuses && inArray(meetings.status, filter.statuses),
+      hasColumns(request),
+      ...termsOf(filter).map(hasOneOf),
+    )}
+    order by in_order.at ${direction}, in_order.id ${direction} limit ${sql.raw(String(limit))})
+    union all select null, null, many from counted where many`
+  const rows = await tx
+    .select({ many: sql<boolean>`page.many`, ...MEETING })
+    .from(sql`(${page}) page`)
+    .leftJoin(meetings, sql`${meetings.id} = page.id`)
+    .leftJoin(recordings, eq(recordings.meetingId, meetings.id))
+    .orderBy(sql`page.at ${direction}, page.id ${direction}`)
+  if (rows[0]?.many) return undefined
+  return rows.flatMap(({ meeting, recording }) => (meeting && recording ? [{ meeting, recording }] : []))
+}
+
+function hasColumns({ filter, ownOnly }: ListRequest): SQL | undefined {
+  return and(
+    filter.externalId === undefined ? undefined : eq(meetings.externalId, filter.externalId),
+    filter.seriesId === undefined ? undefined : eq(meetings.seriesId, filter.seriesId),
+    filter.organizer === undefined ? undefined : eq(meetings.organizer, filter.organizer),
+    filter.related && eq(meetings.relatedType, filter.related.type),
+    filter.related && eq(meetings.relatedId, filter.related.id),
+    ownOnly ? sql`${meetings.id} = any(array(select testigo_own_meetings()))` : undefined,
+  )
+}
+
+function isBetween(start: SQLWrapper, { from, to }: MeetingFilter): SQL | undefined {
+  return and(
+    from && sql`${start} >= ${from.toISOString()}::timestamptz`,
+    to && sql`${start} < ${to.toISOString()}::timestamptz`,
+  )
 }
 
 /** What stands in `meeting_terms`, the rarest first; each as the terms of which one must be there. */
@@ -143,7 +204,7 @@ function hasOneOf(terms: SQL[]): SQL {
 }
 
 function isBehind(
-  { at, id }: { at: AnyPgColumn; id: AnyPgColumn },
+  { at, id }: { at: SQLWrapper; id: SQLWrapper },
   { descending }: ListOrder,
   after: ListPosition,
 ): SQL {
@@ -158,12 +219,4 @@ function hasWords(id: SQLWrapper, organizationId: string, text: string): SQL {
   return sql`(
     select of_meeting.words @@ (select testigo_word_query(${organizationId}::uuid, testigo_words(${text})))
     from meeting_words of_meeting where of_meeting.meeting_id = ${id})`
-}
-
-/** The condition that a meeting is one of those with the words of a text; undefined where these are many. */
-async function findWords(tx: Queryable, text: string): Promise<SQL | undefined> {
-  const [found] = await tx.execute<{ ids: string[] | null }>(sql`
-    select case when count(*) <= ${FEW_MEETINGS} then coalesce(array_agg(id), '{}') end as ids
-    from testigo_find_words(testigo_words(${text}), ${FEW_MEETINGS + 1}) id`)
-  return found?.ids ? sql`${meetings.id} = any(${`{${found.ids.join(',')}}`}::uuid[])` : undefined
 }

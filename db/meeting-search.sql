@@ -4,7 +4,7 @@
 -- Why tables of their own: below row-level security PostgreSQL uses an index only for operators that are leakproof. Those
 -- of JSON, of full text and of patterns are not, equality of text is (pg_proc.proleakproof). So what is compared as it is
 -- stands in meeting_terms, in the order of the lists; words are looked up by testigo_find_words with the owner's rights,
--- and it answers ids only, of the organisation that the setting names.
+-- and it answers no more than ids and times, of the organisation that the setting names.
 
 -- A term for exactly this value, short enough for an index whatever the value is.
 create or replace function testigo_term(kind text, value text) returns text
@@ -33,29 +33,42 @@ create or replace function testigo_words_mark(organization uuid) returns text
 language sql immutable parallel safe as $$ select left(organization::text, 8) $$;
 
 -- Meetings of the organisation in force that have, for each of these words, a word that begins with it; a word of one or two
--- letters must be there as it is. At most `most` of them, in no order.
-create or replace function testigo_find_words(wanted text[], most integer) returns setof uuid
+-- letters must be there as it is. All of them, in no order, where `most` is null; of more than `most` only one more than these,
+-- or one row of nulls where statistics tell that they are more.
+create or replace function testigo_find_words(wanted text[], most integer)
+returns table (id uuid, starts_at timestamptz, created_at timestamptz)
 language plpgsql stable security definer set search_path = public, pg_temp set enable_seqscan = off as $$
 declare
   organization constant uuid := nullif(current_setting('testigo.organization', true), '')::uuid;
-  frequent text[];
-  rare text[];
+  looked_up text[];
+  expected float8;
 begin
-  -- The index gathers all meetings with words that begin so, for each of the words that are wanted. Those that many have are
-  -- left to be looked at in the meetings that have the others.
-  select most_common_elems::text::text[] into frequent from pg_stats
-    where schemaname = 'public' and tablename = 'meeting_words' and attname = 'words';
-  select array_agg(word) into rare from unnest(wanted) word
-    where not exists (
-      select from unnest(frequent) often where starts_with(often, testigo_words_mark(organization) || word)
-    );
+  -- The index gathers all meetings with words that begin so, for each of the words it is asked for. Therefore it is asked for
+  -- those only that few have, or else for the one that the fewest have; the others are looked at in the meetings found so.
+  with often as (
+    select found.word, found.share
+    from pg_stats, unnest(most_common_elems::text::text[], most_common_elem_freqs) as found(word, share)
+    where schemaname = 'public' and tablename = 'meeting_words' and attname = 'words'
+  ), asked as (
+    select word, coalesce((
+      select sum(often.share) from often where starts_with(often.word, testigo_words_mark(organization) || asked_for.word)
+    ), 0) as share
+    from unnest(wanted) as asked_for(word)
+  )
+  select array_agg(word), min(share) * (select reltuples from pg_class where oid = 'meeting_words'::regclass)
+    into looked_up, expected
+    from asked where share = 0 or word = (select word from asked order by share, word limit 1);
+  if expected > most then
+    return query select null::uuid, null::timestamptz, null::timestamptz;
+    return;
+  end if;
   return query
-    select candidate.meeting_id from (
-      select w.meeting_id, w.words from meeting_words w
-      where w.organization_id = organization and w.words @@ testigo_word_query(organization, coalesce(rare, wanted))
+    select candidate.meeting_id, candidate.starts_at, candidate.created_at from (
+      select w.meeting_id, w.starts_at, w.created_at, w.words from meeting_words w
+      where w.organization_id = organization and w.words @@ testigo_word_query(organization, looked_up)
       offset 0
     ) candidate
-    where candidate.words @@ testigo_word_query(organization, wanted) limit most;
+    where candidate.words @@ testigo_word_query(organization, wanted) limit most + 1;
 end
 $$;
 
@@ -79,8 +92,8 @@ language plpgsql security definer set search_path = public, pg_temp as $$
 declare
   added bigint;
 begin
-  insert into meeting_words (meeting_id, organization_id, words)
-    select id, organization_id, testigo_words_of(organization_id, topic, description, external_id)
+  insert into meeting_words (meeting_id, organization_id, words, starts_at, created_at)
+    select id, organization_id, testigo_words_of(organization_id, topic, description, external_id), starts_at, created_at
     from meetings where id = any(of_meetings) order by id
     on conflict do nothing;
   get diagnostics added = row_count;
@@ -90,12 +103,13 @@ begin
     -- One after the other for one meeting: the last to commit sees what the others wrote.
     perform from meeting_words where meeting_id = any(of_meetings) order by meeting_id for update;
 
-    update meeting_words w set words = found.words
+    update meeting_words w set words = found.words, starts_at = found.starts_at, created_at = found.created_at
     from (
-      select id, testigo_words_of(organization_id, topic, description, external_id) as words
+      select id, testigo_words_of(organization_id, topic, description, external_id) as words, starts_at, created_at
       from meetings where id = any(of_meetings)
     ) found
-    where w.meeting_id = found.id and w.words is distinct from found.words;
+    where w.meeting_id = found.id
+      and (w.words, w.starts_at, w.created_at) is distinct from (found.words, found.starts_at, found.created_at);
 
     delete from meeting_terms t
     where t.meeting_id = any(of_meetings)

@@ -498,7 +498,10 @@ export const meetingTerms = pgTable(
 
 const searchWords = customType<{ data: string }>({ dataType: () => 'tsvector' })
 
-/** The words of a meeting's topic, description and external id. Written by triggers only (db/meeting-search.sql). */
+/**
+ * The words of a meeting's topic, description and external id, and what lists are ordered by. Written by triggers only
+ * (db/meeting-search.sql).
+ */
 export const meetingWords = pgTable(
   'meeting_words',
   {
@@ -506,8 +509,11 @@ export const meetingWords = pgTable(
     meetingId: uuid('meeting_id').primaryKey(),
     /** Each behind the first characters of its organisation's id: no organisation's words slow another's search down. */
     words: searchWords('words').notNull(),
+    startsAt: instant('starts_at').notNull(),
+    createdAt: instant('created_at').notNull(),
   },
-  table => [index('meeting_words_by_word').using('gin', table.words)],
+  // Without a list of words to be sorted in later, which every search would have to look through and somebody's meeting wait for.
+  table => [index('meeting_words_by_word').using('gin', table.words).with({ fastupdate: false })],
 )
 
 export const participants = pgTable(

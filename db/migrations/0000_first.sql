@@ -166,7 +166,9 @@ CREATE TABLE "meeting_terms" (
 CREATE TABLE "meeting_words" (
 	"organization_id" uuid NOT NULL,
 	"meeting_id" uuid PRIMARY KEY NOT NULL,
-	"words" "tsvector" NOT NULL
+	"words" "tsvector" NOT NULL,
+	"starts_at" timestamp (3) with time zone NOT NULL,
+	"created_at" timestamp (3) with time zone NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "meetings" (
@@ -507,7 +509,7 @@ CREATE INDEX "mails_by_age" ON "mails" USING btree ("created_at");--> statement-
 CREATE INDEX "meeting_events_by_meeting" ON "meeting_events" USING btree ("meeting_id","id");--> statement-breakpoint
 CREATE INDEX "meeting_terms_by_start" ON "meeting_terms" USING btree ("organization_id","term","starts_at","meeting_id");--> statement-breakpoint
 CREATE INDEX "meeting_terms_by_creation" ON "meeting_terms" USING btree ("organization_id","term","created_at","meeting_id");--> statement-breakpoint
-CREATE INDEX "meeting_words_by_word" ON "meeting_words" USING gin ("words");--> statement-breakpoint
+CREATE INDEX "meeting_words_by_word" ON "meeting_words" USING gin ("words") WITH (fastupdate=false);--> statement-breakpoint
 CREATE INDEX "meetings_by_creator" ON "meetings" USING btree ("organization_id","created_by");--> statement-breakpoint
 CREATE INDEX "meetings_by_event" ON "meetings" USING btree ("event_id");--> statement-breakpoint
 CREATE INDEX "meetings_by_space" ON "meetings" USING btree ("space_name");--> statement-breakpoint
