@@ -42,6 +42,9 @@ declare
   organization constant uuid := nullif(current_setting('testigo.organization', true), '')::uuid;
   looked_up text[];
   expected float8;
+  -- Worked out once, not for each meeting, as it would be in a plan that is kept for other words.
+  by_index tsquery;
+  by_all constant tsquery := testigo_word_query(organization, wanted);
 begin
   -- The index gathers all meetings with words that begin so, for each of the words it is asked for. Therefore it is asked for
   -- those only that few have, or else for the one that the fewest have; the others are looked at in the meetings found so.
@@ -62,13 +65,14 @@ begin
     return query select null::uuid, null::timestamptz, null::timestamptz;
     return;
   end if;
+  by_index := testigo_word_query(organization, looked_up);
   return query
     select candidate.meeting_id, candidate.starts_at, candidate.created_at from (
       select w.meeting_id, w.starts_at, w.created_at, w.words from meeting_words w
-      where w.organization_id = organization and w.words @@ testigo_word_query(organization, looked_up)
+      where w.organization_id = organization and w.words @@ by_index
       offset 0
     ) candidate
-    where candidate.words @@ testigo_word_query(organization, wanted) limit most + 1;
+    where candidate.words @@ by_all limit most + 1;
 end
 $$;
 
