@@ -90,9 +90,10 @@ language sql stable parallel safe as $$
   from unnest(testigo_words(array_to_string(texts, ' '))) word
 $$;
 
--- Brings terms and words of these meetings to what their rows say.
+-- Brings terms and words of these meetings to what their rows say. Its statements are planned once for each connection: planning
+-- them takes longer than the work for one meeting.
 create or replace function testigo_index_meetings(of_meetings uuid[]) returns void
-language plpgsql security definer set search_path = public, pg_temp as $$
+language plpgsql security definer set search_path = public, pg_temp set plan_cache_mode = force_generic_plan as $$
 declare
   added bigint;
 begin
@@ -120,31 +121,36 @@ begin
       and not exists (select from testigo_terms_of(of_meetings) f where f.meeting_id = t.meeting_id and f.term = t.term);
   end if;
   insert into meeting_terms as t (organization_id, meeting_id, term, starts_at, created_at)
-    select m.organization_id, m.id, f.term, m.starts_at, m.created_at
-    from testigo_terms_of(of_meetings) f join meetings m on m.id = f.meeting_id
+    select f.organization_id, f.meeting_id, f.term, f.starts_at, f.created_at from testigo_terms_of(of_meetings) f
     on conflict (meeting_id, term) do update set starts_at = excluded.starts_at, created_at = excluded.created_at
     where t.starts_at <> excluded.starts_at or t.created_at <> excluded.created_at;
 end
 $$;
 
-create or replace function testigo_terms_of(of_meetings uuid[]) returns table (meeting_id uuid, term text)
-language sql stable set search_path = public, pg_temp as $$
-  select meeting_id, testigo_term('participant', email)
-  from participants where meeting_id = any(of_meetings) and removed_at is null
-  union
-  select meeting_id, testigo_term('recording', status) from recordings where meeting_id = any(of_meetings)
-  union
-  select m.id, testigo_field_term(field.name, item.value #>> '{}')
-  from meetings m
-    cross join jsonb_each(m.custom_fields) as field(name, value)
-    cross join lateral (
-      select field.value where jsonb_typeof(field.value) in ('string', 'number', 'boolean')
-      union all
-      select element from jsonb_array_elements(
-        case jsonb_typeof(field.value) when 'array' then field.value else '[]' end
-      ) element where jsonb_typeof(element) in ('string', 'number', 'boolean')
-    ) as item(value)
-  where m.id = any(of_meetings)
+create or replace function testigo_terms_of(of_meetings uuid[])
+returns table (organization_id uuid, meeting_id uuid, term text, starts_at timestamptz, created_at timestamptz)
+language plpgsql stable set search_path = public, pg_temp as $$
+begin
+  return query
+    select m.organization_id, m.id, found.term, m.starts_at, m.created_at
+    from meetings m cross join lateral (
+      select testigo_term('participant', p.email)
+      from participants p where p.meeting_id = m.id and p.removed_at is null
+      union
+      select testigo_term('recording', r.status) from recordings r where r.meeting_id = m.id
+      union
+      select testigo_field_term(field.name, item.value #>> '{}')
+      from jsonb_each(m.custom_fields) as field(name, value)
+        cross join lateral (
+          select field.value where jsonb_typeof(field.value) in ('string', 'number', 'boolean')
+          union all
+          select element from jsonb_array_elements(
+            case jsonb_typeof(field.value) when 'array' then field.value else '[]' end
+          ) element where jsonb_typeof(element) in ('string', 'number', 'boolean')
+        ) as item(value)
+    ) as found(term)
+    where m.id = any(of_meetings);
+end
 $$;
 
 -- At the commit, when all of a transaction's changes are made and nothing is locked any more afterwards.
