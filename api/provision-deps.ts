@@ -1,7 +1,9 @@
 import type { Clock } from '../clock.ts'
 import type { Database } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
-import type { MeetingRow } from '../db/meetings.ts'
+import type { MeetingRow, ParticipantRow } from '../db/meetings.ts'
+import type { CalendarSeen } from '../db/schema.ts'
+import type { CalendarEvent } from '../google/calendar-event.ts'
 import type { Log } from '../log.ts'
 import type { CallWish, MeetingProvider } from './providers/meeting-provider.ts'
 
@@ -13,6 +15,24 @@ export interface ProvisionDeps {
   settings: { joinLeadSeconds: number }
   clock: Clock
   log: Log
+  /** Absent where what people change in calendars is not followed. */
+  calendar?: FollowedCalendar | undefined
+}
+
+/** What people changed in a calendar, for whoever is about to write there. */
+export interface FollowedCalendar {
+  /**
+   * Follows what nobody has read yet of a meeting's event. For whoever holds the meeting's lock.
+   * @throws {ChangedThere} when there was something: the meeting is another one now
+   */
+  followFirst(meeting: MeetingRow, there: CalendarEvent): Promise<void>
+  /** What is to be kept of an event as the one that was read last. */
+  seenOf(meeting: MeetingRow, invited: readonly ParticipantRow[], there: CalendarEvent): CalendarSeen
+}
+
+/** People had changed the event: the meeting was brought to that first, and has to be read again. */
+export class ChangedThere extends Error {
+  readonly code = 'changed_there'
 }
 
 /** A meeting, or a series, as its provider is to have it. */

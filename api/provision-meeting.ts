@@ -4,15 +4,21 @@ import {
   type MeetingToProvision,
   noteProvisioned,
   type Provisioned,
+  type ProvisionedMeeting,
   readMeetingToProvision,
 } from '../db/meeting-provisioning.ts'
 import type { Actor, MeetingRow } from '../db/meetings.ts'
 import type { SeriesRow } from '../db/series.ts'
 import { isFinal } from '../db/states.ts'
 import { together } from '../db/together.ts'
-import { type ProvisionDeps, wishOf } from './provision-deps.ts'
+import type { CalendarEvent } from '../google/calendar-event.ts'
+import type { Look } from './providers/meeting-provider.ts'
+import { ChangedThere, type ProvisionDeps, wishOf } from './provision-deps.ts'
 import { sendBot } from './send-bot.ts'
 import { provisionSeries } from './series/provision-series.ts'
+
+// Whoever changes an event more often than this while Google is told of it has to wait for the next reading.
+const MOST_FOLLOWED_FIRST = 4
 
 /**
  * Brings the provider to what the meeting's row says, and the bot's job with it: event, link, or cancellation.
@@ -28,7 +34,7 @@ export async function provisionMeeting(
   run: { actor: Actor; signal: AbortSignal; written?: MeetingToProvision | undefined },
 ): Promise<MeetingToProvision | undefined> {
   let { written } = run
-  for (;;) {
+  for (let followed = 0; ; ) {
     run.signal.throwIfAborted()
     const wanted = written ?? (await deps.db.transaction(tx => readMeetingToProvision(tx, meetingId)))
     written = undefined
@@ -37,9 +43,24 @@ export async function provisionMeeting(
       await provisionSeries(deps, wanted.series.id, run)
       continue
     }
-    const made = await tellProvider(deps, wanted, run.signal)
+    const made = await unlessFollowed(tellProvider(deps, wanted, run.signal, followed < MOST_FOLLOWED_FIRST))
+    if (made === FOLLOWED) {
+      followed++
+      continue
+    }
     const meeting = await noteDone(deps, wanted, made, run.actor)
     if (meeting?.revision === wanted.meeting.revision) return { ...wanted, meeting }
+  }
+}
+
+const FOLLOWED = Symbol('what people changed was followed first')
+
+async function unlessFollowed<T>(work: Promise<T>): Promise<T | typeof FOLLOWED> {
+  try {
+    return await work
+  } catch (error) {
+    if (error instanceof ChangedThere) return FOLLOWED
+    throw error
   }
 }
 
@@ -47,7 +68,7 @@ export async function provisionMeeting(
 async function noteDone(
   { db, jobs, clock, settings }: ProvisionDeps,
   { meeting, recordingStatus }: MeetingToProvision,
-  made: Provisioned | undefined,
+  made: ProvisionedMeeting | undefined,
   actor: Actor,
 ): Promise<MeetingRow | undefined> {
   const now = clock.now()
@@ -80,14 +101,25 @@ async function unlessChanged<T>(work: () => Promise<T>): Promise<T | undefined> 
   }
 }
 
-/** @returns what the provider made, or undefined for a meeting that needs nothing there (any more) */
+/**
+ * @param followFirst what people changed in the calendar is not written over before it was followed
+ * @returns what the provider made, or undefined for a meeting that needs nothing there (any more)
+ * @throws {ChangedThere}
+ */
 async function tellProvider(
   deps: ProvisionDeps,
   { meeting, invited, series }: MeetingToProvision,
   signal: AbortSignal,
-): Promise<Provisioned | undefined> {
-  const { provider, clock, log } = deps
-  if (series) return tellOfOccurrence(deps, { meeting, invited, series }, signal)
+  followFirst: boolean,
+): Promise<ProvisionedMeeting | undefined> {
+  const { provider, clock, log, calendar } = deps
+  const look = (there: CalendarEvent) => calendar?.followFirst(meeting, there) ?? Promise.resolve()
+  const looking = followFirst ? { look } : {}
+  const seen = (there: CalendarEvent) => ({ calendarSeen: calendar?.seenOf(meeting, invited, there) })
+  if (series) {
+    const told = await tellOfOccurrence(deps, { meeting, invited, series }, { signal, ...looking })
+    return told && { ...told.made, ...seen(told.there) }
+  }
   const { organizer: host, eventId, joinUrl, meetingCode } = meeting
   if (meeting.status === 'cancelled') {
     await provider.cancel({ host, eventId }, signal)
@@ -97,17 +129,18 @@ async function tellProvider(
     log.error({ meetingId: meeting.id }, 'the meeting was over before its provider could be told of it')
     return undefined
   }
-  const place = { eventId, joinUrl, meetingCode, changed: meeting.revision > 1 }
+  const place = { eventId, joinUrl, meetingCode, changed: meeting.revision > 1, ...looking }
   const keep = (newId: string) => keepEventId(deps.db, meeting.id, newId)
-  return provider.put(wishOf(meeting, invited), place, keep, signal)
+  const { there, ...made } = await provider.put(wishOf(meeting, invited), place, keep, signal)
+  return { ...made, ...seen(there) }
 }
 
 /** One meeting of a series that differs from it, or does not take place: an exception at the provider. */
 async function tellOfOccurrence(
   { provider }: ProvisionDeps,
   { meeting, invited, series }: Pick<MeetingToProvision, 'meeting' | 'invited'> & { series: SeriesRow },
-  signal: AbortSignal,
-): Promise<Provisioned | undefined> {
+  { signal, ...looking }: { signal: AbortSignal; look?: Look },
+): Promise<{ made: Provisioned; there: CalendarEvent } | undefined> {
   const { joinUrl, meetingCode, spaceName, space } = series
   const { originalStart, eventId } = meeting
   if (series.status === 'cancelled' || !originalStart || joinUrl === null || meetingCode === null)
@@ -117,12 +150,13 @@ async function tellOfOccurrence(
     await provider.cancelOccurrence(occurrence, signal)
     return undefined
   }
-  const put = await provider.putOccurrence(occurrence, wishOf(meeting, invited), signal)
+  const wish = wishOf(meeting, invited)
+  const { there, ...put } = await provider.putOccurrence({ ...occurrence, ...looking }, wish, signal)
   // Somebody may have given it a link of its own, which it keeps.
   const { joinUrl: own, meetingCode: ownCode } = meeting
   if (own !== null && ownCode !== null && own !== joinUrl) {
     const room = { spaceName: meeting.spaceName, space: meeting.space ?? { refusals: [] } }
-    return { ...put, ...room, joinUrl: own, meetingCode: ownCode }
+    return { made: { ...put, ...room, joinUrl: own, meetingCode: ownCode }, there }
   }
-  return { ...put, joinUrl, meetingCode, spaceName, space: space ?? { refusals: [] } }
+  return { made: { ...put, joinUrl, meetingCode, spaceName, space: space ?? { refusals: [] } }, there }
 }

@@ -11,6 +11,7 @@ import { createGoogle } from '../google/google.ts'
 import { createPushTokens, type PushTokens } from '../google/push-token.ts'
 import type { Log } from '../log.ts'
 import { createStore } from '../storage/s3.ts'
+import { followedCalendar } from './calendar-following/follow-first.ts'
 import { EVENTS_HOOK, followingSettings } from './calendar-following/following-deps.ts'
 import { startFollowing } from './calendar-following/start-following.ts'
 import { startForgetting } from './idempotency/forget.ts'
@@ -75,6 +76,10 @@ export async function startApi(
     google,
     settings: config.google,
   })
+  const settings = followingSettings(config, organizer)
+  const toFollow = config.following.pollMs > 0 && {
+    ...{ db: database.db, jobs, locks, google, provider, clock, log, settings },
+  }
   const provisioning = createProvisioning({
     db: database.db,
     jobs,
@@ -83,6 +88,7 @@ export async function startApi(
     settings: config.patience,
     clock,
     log,
+    ...(toFollow && { calendar: followedCalendar(toFollow) }),
   })
   opened.defer(() => provisioning.close(CLOSE_LIMIT_MS))
   const vault = openVault({ key: config.encryptionKey, dataDir: config.dataDir, log })
@@ -139,18 +145,8 @@ export async function startApi(
   await provisioning.start()
   opened.defer(() => jobs.stopTaking('provision-meeting'))
   opened.defer(() => jobs.stopTaking('provision-series'))
-  if (config.following.pollMs > 0) {
-    const settings = followingSettings(config, organizer)
-    const following = await startFollowing({
-      db: database.db,
-      jobs,
-      locks,
-      google,
-      provider,
-      clock,
-      log,
-      settings,
-    })
+  if (toFollow) {
+    const following = await startFollowing(toFollow)
     opened.defer(() => following.close(CLOSE_LIMIT_MS))
   } else log.warn({}, 'TESTIGO_CALENDAR_POLL_SECONDS is 0: what people change in calendars is not followed')
 

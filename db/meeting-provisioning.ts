@@ -8,7 +8,7 @@ import {
   noteMeetingEvent,
   type ParticipantRow,
 } from './meetings.ts'
-import { meetings, recordings, type SpaceConfiguration, series } from './schema.ts'
+import { type CalendarSeen, meetings, recordings, type SpaceConfiguration, series } from './schema.ts'
 import type { SeriesRow } from './series.ts'
 import type { RecordingStatus } from './states.ts'
 import { together } from './together.ts'
@@ -49,6 +49,12 @@ export interface Provisioned {
   space: SpaceConfiguration
 }
 
+/** The same of one meeting. */
+export interface ProvisionedMeeting extends Provisioned {
+  /** What its event says: whoever reads it next tells by that what people have changed. */
+  calendarSeen?: CalendarSeen | undefined
+}
+
 /**
  * Notes that Google has what the row said at `revision`.
  * @param made absent for a meeting whose event was cancelled
@@ -58,7 +64,7 @@ export interface Provisioned {
 export async function noteProvisioned(
   tx: Transaction,
   meeting: MeetingRow,
-  made: Provisioned | undefined,
+  made: ProvisionedMeeting | undefined,
   by: { actor: Actor; now: Date },
 ): Promise<MeetingRow | undefined> {
   const what = made ? 'meeting.provisioned' : 'meeting.withdrawn'
@@ -84,7 +90,7 @@ export async function noteProvisioned(
 async function markProvisioned(
   tx: Transaction,
   meeting: MeetingRow,
-  made: Provisioned | undefined,
+  made: ProvisionedMeeting | undefined,
   now: Date,
 ): Promise<MeetingRow | undefined> {
   const [noted] = await tx

@@ -41,7 +41,7 @@ test('a meeting becomes one event with a Meet link, everybody and the bot invite
   expect(put.eventId).toBe(eventIdFor(wanted.meetingId))
   expect(put.joinUrl).toBe(`https://meet.google.com/${put.meetingCode}`)
   expect(put.meetingCode).toMatch(/^[a-z]{3}-[a-z]{4}-[a-z]{3}$/)
-  expect(put.htmlLink).toMatch(/^https?:/)
+  expect(put.event.htmlLink).toMatch(/^https?:/)
   const event = stored(at, put.eventId)
   expect(event.summary).toBe('Junta médica')
   expect(event.description).toMatch(/^Caso 42\n\nEsta reunión se graba .*\nThis meeting is recorded /)
@@ -191,6 +191,27 @@ test('a patch that meets somebody else’s change reads again and applies itself
   await at.google.calendar.patchEvent(eventId, { topic: 'Nuevo' })
   expect(stored(at, eventId).summary).toBe('Nuevo')
   expect(at.asked('events.get')).toBe(2)
+})
+
+test('who looks at an event before a patch sees what would be written over, and can keep it from being written', async () => {
+  const at = await openTestGoogle()
+  const { eventId } = await at.google.calendar.putEvent(meeting())
+  const rename = (title: string) =>
+    at.sandbox.personDoes({ do: 'change', as: 'agenda@clinica.example', eventId, title })
+  const seen: string[] = []
+  await at.google.calendar.patchEvent(eventId, { description: 'Caso 43' }, undefined, async ({ topic }) => {
+    seen.push(topic)
+    if (seen.length === 1) await rename('De otra persona')
+  })
+  expect(seen).toEqual(['Junta médica', 'De otra persona'])
+  expect(stored(at, eventId)).toMatchObject({ summary: 'De otra persona' })
+  const writes = at.asked('events.patch')
+  await expect(
+    at.google.calendar.patchEvent(eventId, { topic: 'Nuevo' }, undefined, async () => {
+      throw new RangeError('not now')
+    }),
+  ).rejects.toThrow(new RangeError('not now'))
+  expect(at.asked('events.patch')).toBe(writes)
 })
 
 test('a patch whose answer is lost is found done and is not written twice', async () => {

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { calendar, type calendar_v3 } from 'googleapis/build/src/apis/calendar/index.js'
 import type { Clock } from '../clock.ts'
 import type { Config } from '../config.ts'
+import { type CalendarEvent, readEvent } from './calendar-event.ts'
 import type { Call, CallGoogle } from './call.ts'
 import { readConference } from './conference.ts'
 import {
@@ -33,8 +34,8 @@ interface PutEvent {
   joinUrl: string
   /** `abc-mnop-xyz` */
   meetingCode: string
-  htmlLink: string
-  etag: string
+  /** As the calendar has it now. */
+  event: CalendarEvent
 }
 
 interface Attachment {
@@ -58,17 +59,24 @@ export interface Calendar {
    * `unavailable` with reason `conference_pending` or `conference_failed`: ask again later
    */
   putEvent(meeting: MeetingToPut, signal?: AbortSignal): Promise<PutEvent>
-  /** Changes the fields given; participants are the whole new list. Guests are told, unless nothing changed. */
+  /**
+   * Changes the fields given; participants are the whole new list. Guests are told, unless nothing changed.
+   * @param look is asked with the event that is about to be changed: where it throws, the event stays as it is
+   * @returns the event as it is then
+   */
   patchEvent(
     eventId: string,
     changes: Partial<MeetingDetails>,
     signal?: AbortSignal,
-  ): Promise<{ etag: string }>
+    look?: Look,
+  ): Promise<CalendarEvent>
   /** Cancels with notice to the guests; an event that is gone already counts as cancelled. */
   cancelEvent(eventId: string, signal?: AbortSignal): Promise<void>
   /** Adds a file to the event's attachments, once. */
   attachRecording(eventId: string, attachment: Attachment, signal?: AbortSignal): Promise<void>
 }
+
+export type Look = (there: CalendarEvent) => Promise<void>
 
 type CalendarSettings = Pick<Config['google'], 'organizer' | 'botEmail' | 'timeoutMs'>
 
@@ -118,10 +126,12 @@ export function createCalendar(deps: {
     parameters: Omit<calendar_v3.Params$Resource$Events$Patch, 'calendarId' | 'eventId' | 'requestBody'>,
     signal: AbortSignal | undefined,
     change: (event: Event) => Event | undefined,
+    look?: Look,
   ): Promise<Event> => {
     for (let reads = 1; ; reads++) {
       const event = await get(eventId, signal)
       refuseCancelled(event, eventId)
+      await look?.(asRead(event))
       const requestBody = change(event)
       if (!requestBody) return event
       const headers = { 'if-match': event.etag ?? '*' }
@@ -168,13 +178,11 @@ export function createCalendar(deps: {
     for (let polls = 0; ; polls++) {
       const conference = readConference(event)
       if (conference.status === 'success') {
-        const { id, htmlLink, etag } = event
         return {
-          eventId: id ?? '',
+          eventId: event.id ?? '',
           joinUrl: conference.joinUrl,
           meetingCode: conference.meetingCode,
-          htmlLink: htmlLink ?? '',
-          etag: etag ?? '',
+          event: asRead(event),
         }
       }
       const waitMs = Math.min(250 * 2 ** polls, 4000)
@@ -205,14 +213,14 @@ export function createCalendar(deps: {
       return waitForConference(event, signal)
     },
 
-    patchEvent: async (eventId, changes, signal) => {
-      const event = await rewrite(eventId, { sendUpdates: 'all' }, signal, present => {
+    patchEvent: async (eventId, changes, signal, look) => {
+      const change = (present: Event) => {
         const fields = changedFields(changes)
         if (changes.participants)
           fields.attendees = mergeAttendees(present.attendees ?? [], changes.participants, settings.botEmail)
         return alreadySays(present, fields) ? undefined : fields
-      })
-      return { etag: event.etag ?? '' }
+      }
+      return asRead(await rewrite(eventId, { sendUpdates: 'all' }, signal, change, look))
     },
 
     cancelEvent: async (eventId, signal) => {
@@ -239,6 +247,16 @@ export function createCalendar(deps: {
       })
     },
   }
+}
+
+/** @throws {GoogleFault} for an answer that is no event */
+function asRead(event: Event): CalendarEvent {
+  const read = readEvent(event)
+  if (read) return read
+  throw new GoogleFault(
+    { service: 'calendar', code: 'unavailable', reason: 'no_event_id' },
+    'Google Calendar answered with an event that has no id.',
+  )
 }
 
 function refuseCancelled(event: Event, eventId: string): void {

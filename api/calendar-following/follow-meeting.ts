@@ -62,7 +62,11 @@ async function seemsChanged(
   return false
 }
 
-async function applyEvent(
+/**
+ * Brings a meeting to what its event says, or the row to what is left of it. For whoever holds the meeting's lock.
+ * @throws {BusyMeeting}
+ */
+export async function applyEvent(
   deps: FollowingDeps,
   tx: Transaction,
   known: MeetingRow,

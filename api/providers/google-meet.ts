@@ -21,7 +21,7 @@ interface GoogleMeetDeps {
   }
 }
 
-type EventFacts = Pick<ProvidedCall, 'eventId' | 'joinUrl' | 'meetingCode'>
+type EventFacts = Pick<ProvidedCall, 'eventId' | 'joinUrl' | 'meetingCode' | 'there'>
 
 const NAME = 'google_meet'
 // Each deleted event of a meeting makes one more; somebody who deletes faster than this is at war with us.
@@ -56,16 +56,15 @@ export function createGoogleMeet({ google, settings }: GoogleMeetDeps): MeetingP
     const calendar = calendarOf(wish.host)
     const details = detailsOf(wish)
     const { eventId, joinUrl, meetingCode } = place
-    let known: EventFacts | undefined =
-      joinUrl !== null && meetingCode !== null ? { eventId, joinUrl, meetingCode } : undefined
+    let known = joinUrl !== null && meetingCode !== null ? { eventId, joinUrl, meetingCode } : undefined
     let eventNumber = eventNumberOf(eventId)
+    const change = (id: string) => calendar.patchEvent(id, details, signal, place.look)
     for (let newEvents = 0; ; newEvents++) {
       try {
-        const event: EventFacts =
-          known ?? (await calendar.putEvent({ ...details, revision: eventNumber }, signal))
-        // An insert that was cut off earlier may have left an event of an older revision, which the put above found.
-        if (known || place.changed) await calendar.patchEvent(event.eventId, details, signal)
-        return { eventId: event.eventId, joinUrl: event.joinUrl, meetingCode: event.meetingCode }
+        if (known) return { ...known, there: await change(known.eventId) }
+        const { event, ...put } = await calendar.putEvent({ ...details, revision: eventNumber }, signal)
+        // An insert that was cut off earlier may have left an event of an older revision.
+        return { ...put, there: place.changed ? await change(put.eventId) : event }
       } catch (error) {
         // Somebody deleted the event in Google; a deleted event keeps its id, so another one is made.
         const deleted = isFault(error, 'gone') || (known !== undefined && isFault(error, 'not_found'))
@@ -98,13 +97,15 @@ export function createGoogleMeet({ google, settings }: GoogleMeetDeps): MeetingP
 
     cancel: ({ host, eventId }, signal) => translated(() => calendarOf(host).cancelEvent(eventId, signal)),
 
-    putOccurrence: ({ series, originalStart, eventId: expected }, wish, signal) =>
+    putOccurrence: ({ series, originalStart, eventId: expected, look }, wish, signal) =>
       translated(async () => {
         const subject = series.host
         const found = await google.events.findInstance({ subject }, series.eventId, originalStart, signal)
         const eventId = found?.eventId ?? expected
-        await calendarOf(subject).patchEvent(eventId, detailsOf(wish), signal)
-        return { eventId }
+        return {
+          eventId,
+          there: await calendarOf(subject).patchEvent(eventId, detailsOf(wish), signal, look),
+        }
       }),
 
     cancelOccurrence: ({ series, originalStart }, signal) =>

@@ -1,6 +1,7 @@
 import type { Recurrence } from '../../calendar/recurrence.ts'
 import type { ReminderRule } from '../../calendar/reminders.ts'
 import type { SpaceConfiguration } from '../../db/schema.ts'
+import type { CalendarEvent } from '../../google/calendar-event.ts'
 
 /** Whose calls Testigo can make. */
 export const PROVIDERS = ['google_meet'] as const
@@ -34,7 +35,11 @@ interface CallPlace {
   meetingCode: string | null
   /** Whether it was changed since it was asked for first. */
   changed: boolean
+  look?: Look | undefined
 }
+
+/** Is shown the host's event before it is changed. What it throws comes back, and nothing is changed. */
+export type Look = (there: CalendarEvent) => Promise<void>
 
 /** A call that the provider has made. */
 export interface ProvidedCall {
@@ -44,6 +49,8 @@ export interface ProvidedCall {
   meetingCode: string
   spaceName: string | null
   space: SpaceConfiguration
+  /** The host's event as it is now. */
+  there: CalendarEvent
 }
 
 /** One meeting of a series at its provider. */
@@ -53,6 +60,7 @@ interface Occurrence {
   originalStart: Date
   /** As we expect it, for where the provider does not say. */
   eventId: string
+  look?: Look | undefined
 }
 
 /**
@@ -76,7 +84,11 @@ export interface MeetingProvider {
   /** Cancels a meeting or a whole series; people are told. What is gone already counts as cancelled. */
   cancel(call: { host: string; eventId: string }, signal: AbortSignal): Promise<void>
   /** Makes one meeting of a series differ from it. @returns its id there */
-  putOccurrence(occurrence: Occurrence, wish: CallWish, signal: AbortSignal): Promise<{ eventId: string }>
+  putOccurrence(
+    occurrence: Occurrence,
+    wish: CallWish,
+    signal: AbortSignal,
+  ): Promise<Pick<ProvidedCall, 'eventId' | 'there'>>
   /** Takes one meeting out of a series. */
   cancelOccurrence(occurrence: Occurrence, signal: AbortSignal): Promise<void>
 }

@@ -59,5 +59,7 @@ async function tellProvider(
   }
   const wish = { ...wishOf(wanted, participants), recurrence: recurrenceOf(row) }
   const place = { eventId, joinUrl, meetingCode, changed: row.revision > 1 }
-  return provider.put(wish, place, newId => keepSeriesEventId(db, row.id, newId), signal)
+  const keep = (newId: string) => keepSeriesEventId(db, row.id, newId)
+  const { there: _, ...made } = await provider.put(wish, place, keep, signal)
+  return made
 }
