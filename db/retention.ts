@@ -132,12 +132,15 @@ export async function nativeFilesOfOthers(
   { id, nativeRecordings }: Pick<Recording, 'id' | 'nativeRecordings'>,
 ): Promise<Set<string>> {
   if (nativeRecordings.length === 0) return new Set()
-  const files = nativeRecordings.map(({ driveFileId }) => sql`${driveFileId}`)
+  const files = [...new Set(nativeRecordings.map(({ driveFileId }) => driveFileId))]
+  const holding = files.map(
+    driveFileId => sql`r.native_recordings @> ${JSON.stringify([{ driveFileId }])}::text::jsonb`,
+  )
   const rows = await db.execute<{ file: string }>(sql`
     select distinct native ->> 'driveFileId' as file
     from recordings r join meetings m on m.id = r.meeting_id, jsonb_array_elements(r.native_recordings) native
-    where r.id <> ${id} and m.erased_at is null and native ->> 'driveFileId' in (${sql.join(files, sql`, `)})`)
-  return new Set(rows.map(({ file }) => file))
+    where r.id <> ${id} and m.erased_at is null and r.native_recordings <> '[]' and (${sql.join(holding, sql` or `)})`)
+  return new Set(rows.map(({ file }) => file).filter(file => files.includes(file)))
 }
 
 /**

@@ -677,7 +677,13 @@ export const recordings = pgTable(
     createdAt: instant('created_at').notNull().defaultNow(),
     updatedAt: instant('updated_at').notNull().defaultNow(),
   },
-  table => [check('recordings_status', sql`${table.status} in ${oneOf(RECORDING_STATUSES)}`)],
+  table => [
+    check('recordings_status', sql`${table.status} in ${oneOf(RECORDING_STATUSES)}`),
+    // Who erases one of Google's own recordings asks which other meetings have it.
+    index('recordings_by_native_file')
+      .using('gin', table.nativeRecordings.op('jsonb_path_ops'))
+      .where(sql`${table.nativeRecordings} <> '[]'`),
+  ],
 )
 
 /** What an attempt that went wrong left behind to look at. */

@@ -526,6 +526,7 @@ CREATE INDEX "meetings_to_remind" ON "meetings" USING btree ("next_reminder_at")
 CREATE INDEX "participants_by_email" ON "participants" USING btree ("organization_id","email");--> statement-breakpoint
 CREATE INDEX "password_links_by_user" ON "password_links" USING btree ("user_id");--> statement-breakpoint
 CREATE INDEX "presences_by_meeting" ON "presences" USING btree ("meeting_id","joined_at");--> statement-breakpoint
+CREATE INDEX "recordings_by_native_file" ON "recordings" USING gin ("native_recordings" jsonb_path_ops) WHERE "recordings"."native_recordings" <> '[]';--> statement-breakpoint
 CREATE INDEX "refresh_tokens_by_session" ON "refresh_tokens" USING btree ("session_id");--> statement-breakpoint
 CREATE UNIQUE INDEX "segments_key" ON "segments" USING btree ("s3_key");--> statement-breakpoint
 CREATE INDEX "series_by_event" ON "series" USING btree ("event_id");--> statement-breakpoint
