@@ -38,7 +38,9 @@ export async function updateMeeting(
   if (Object.values(body).every(value => value === undefined))
     throw new Problem('invalid_request', 'Name at least one field to change.')
   const touched = await changeOnce(db, caller, async tx => {
-    const changed = await applyChange(tx, deps, caller, meetingId, body, scope, ifMatch)
+    const changed = await applyChange(tx, deps, caller, meetingId, body, scope, () =>
+      refuseOtherVersion(ifMatch, () => viewOf(tx, organizationId, meetingId)),
+    )
     await sendJobs(jobs, tx, changed, clock.now())
     return changed
   })
@@ -50,6 +52,8 @@ export async function updateMeeting(
 /**
  * Writes a change of a meeting, or of many of its series. Nobody is told of it yet; what has to be told goes with
  * {@link sendJobs}.
+ * @param checkVersion throws where what the caller changes is not as they last saw it: asked while the meeting is
+ * locked, and nothing else speaks against the change
  * @throws {Problem} as {@link updateMeeting}, Google's apart
  */
 export async function applyChange(
@@ -59,7 +63,7 @@ export async function applyChange(
   meetingId: string,
   body: WantedChange,
   scope: ChangeScope,
-  ifMatch?: IfMatch,
+  checkVersion?: () => Promise<void>,
 ): Promise<Touched> {
   const { organizationId, actor } = caller
   const now = clock.now()
@@ -72,7 +76,7 @@ export async function applyChange(
   refuseClosed(meeting)
   if (body.customFields !== undefined) await refuseBadCustomFields(tx, organizationId, body.customFields)
   refuseBadTimes(meeting, body, now)
-  await refuseOtherVersion(ifMatch, () => viewOf(tx, organizationId, meetingId))
+  await checkVersion?.()
   const { start, end, recurrence, people, timeZone } = body
   const fields = fieldsOf(body)
   if (series && scope !== 'one') {

@@ -21,6 +21,7 @@ const OF_CHANGE: ProblemCode[] = [
 ]
 const OF_SCOPE =
   'Of a series it changes this meeting, or with ?scope= many, those with a list of their own among them: people are known by their address.'
+const OF_VERSION = 'If-Match names versions of them in this meeting, whatever the scope.'
 
 /** The paths of participants, for the OpenAPI document. */
 export function participantPaths(): ZodOpenApiPathsObject {
@@ -69,7 +70,7 @@ export function participantPaths(): ZodOpenApiPathsObject {
       patch: {
         operationId: 'changeParticipant',
         summary: "Change somebody's name or role",
-        description: OF_SCOPE,
+        description: `${OF_SCOPE} ${OF_VERSION}`,
         requestParams: { path: pathOfOne, query: scopeQuerySchema },
         requestBody: { required: true, content: { 'application/json': { schema: participantChangeSchema } } },
         responses: {
@@ -80,7 +81,7 @@ export function participantPaths(): ZodOpenApiPathsObject {
       delete: {
         operationId: 'removeParticipant',
         summary: 'Take somebody off the invitation; Google tells them',
-        description: `${OF_SCOPE} Who was in the call stays in its record.`,
+        description: `${OF_SCOPE} ${OF_VERSION} Who was in the call stays in its record.`,
         requestParams: { path: pathOfOne, query: scopeQuerySchema },
         responses: {
           204: { description: 'Taken off' },

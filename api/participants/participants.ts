@@ -11,6 +11,7 @@ import { Problem } from '../problem.ts'
 import { refusedBody } from '../read-input.ts'
 import type { PeopleChange } from '../series/change-series.ts'
 import { refuseUnlessDone, sendJobs, type Touched, tellAtOnce } from '../tell-provider.ts'
+import { type IfMatch, refuseOtherVersion } from '../versions/if-match.ts'
 import type { ParticipantsView, ParticipantView } from '../views.schema.ts'
 import { participantsView } from '../views.ts'
 import type { NewParticipantBody, ParticipantChangeBody } from './schema.ts'
@@ -82,7 +83,8 @@ export async function addParticipant(
 
 /**
  * Changes somebody's name or role; with a scope also in others of the series, where they are known by their address.
- * @throws {Problem} `participant_not_found`, those of a change
+ * @param ifMatch the versions of them in this one meeting, whatever the scope
+ * @throws {Problem} `participant_not_found`, `version_changed`, those of a change
  */
 export async function changeParticipant(
   deps: MeetingDeps,
@@ -91,6 +93,7 @@ export async function changeParticipant(
   participantId: string,
   body: ParticipantChangeBody,
   scope: ChangeScope,
+  ifMatch?: IfMatch,
 ): Promise<ParticipantView> {
   const { name, role } = body
   if (name === undefined && role === undefined)
@@ -104,27 +107,38 @@ export async function changeParticipant(
     const { email } = await wantedParticipant(tx, caller, meetingId, participantId)
     return {
       people: present => plain(present).map(person => (person.email === email ? changed(person) : person)),
+      checkVersion: () => refuseOtherParticipant(tx, caller, meetingId, participantId, ifMatch),
     }
   })
   return asCaller(deps.db, caller, tx => showParticipant(tx, caller.organizationId, meetingId, participantId))
 }
 
-/** Takes somebody off the invitation; who was in the call stays in the record. @throws {Problem} as a change */
+/**
+ * Takes somebody off the invitation; who was in the call stays in the record.
+ * @param ifMatch as {@link changeParticipant}
+ * @throws {Problem} as {@link changeParticipant}
+ */
 export async function removeParticipant(
   deps: MeetingDeps,
   caller: Caller,
   meetingId: string,
   participantId: string,
   scope: ChangeScope,
+  ifMatch?: IfMatch,
 ): Promise<void> {
   await changePeople(deps, caller, meetingId, scope, async tx => {
     const { email } = await wantedParticipant(tx, caller, meetingId, participantId)
-    return { people: present => plain(present).filter(person => person.email !== email) }
+    return {
+      people: present => plain(present).filter(person => person.email !== email),
+      checkVersion: () => refuseOtherParticipant(tx, caller, meetingId, participantId, ifMatch),
+    }
   })
 }
 
 interface Plan {
   people: PeopleChange
+  /** As {@link applyChange} asks it. */
+  checkVersion?: () => Promise<void>
   /** Whom it was about, asked when the change is written. */
   id?: () => Promise<string | undefined>
 }
@@ -138,10 +152,10 @@ async function changePeople(
 ): Promise<{ participantId: string | null }> {
   const { organizationId, actor } = caller
   const { touched, participantId } = await changeOnce(deps.db, caller, async tx => {
-    const { people, id } = await planOf(tx)
-    const changed = await applyToPeople(tx, deps, caller, meetingId, people, scope)
+    const plan = await planOf(tx)
+    const changed = await applyToPeople(tx, deps, caller, meetingId, plan, scope)
     await sendJobs(deps.jobs, tx, changed, deps.clock.now())
-    return { touched: changed, participantId: (await id?.()) ?? null }
+    return { touched: changed, participantId: (await plan.id?.()) ?? null }
   })
   const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs)
   refuseUnlessDone(outcome, meetingId, 'The change is kept and Google will follow as soon as it can.')
@@ -154,10 +168,10 @@ async function applyToPeople(
   deps: MeetingDeps,
   caller: Caller,
   meetingId: string,
-  people: PeopleChange,
+  { people, checkVersion }: Plan,
   scope: ChangeScope,
 ): Promise<Touched> {
-  const touched = await applyChange(tx, deps, caller, meetingId, { people }, scope)
+  const touched = await applyChange(tx, deps, caller, meetingId, { people }, scope, checkVersion)
   if (scope === 'one') return touched
   const present = plain(await listInvited(tx, meetingId))
   if (JSON.stringify(people(present)) === JSON.stringify(present)) return touched
@@ -175,6 +189,16 @@ async function wantedParticipant(
   const found = (await listInvited(tx, meetingId)).find(({ id }) => id === participantId)
   if (!found) throw noSuchParticipant()
   return found
+}
+
+function refuseOtherParticipant(
+  tx: Transaction,
+  { organizationId }: Caller,
+  meetingId: string,
+  participantId: string,
+  ifMatch: IfMatch | undefined,
+): Promise<void> {
+  return refuseOtherVersion(ifMatch, () => showParticipant(tx, organizationId, meetingId, participantId))
 }
 
 async function invitedByEmail(tx: Transaction, meetingId: string, email: string) {

@@ -5,6 +5,8 @@ import { meetingIdOf } from '../find-meeting.ts'
 import { scopeQuerySchema } from '../meetings.schema.ts'
 import type { MeetingDeps } from '../meetings.ts'
 import { readBody, readQuery } from '../read-input.ts'
+import { sendVersioned } from '../versions/entity-tag.ts'
+import { ifMatchOf } from '../versions/if-match.ts'
 import {
   addParticipant,
   changeParticipant,
@@ -32,7 +34,8 @@ export function participantsRoutes(deps: MeetingDeps): Router {
       const { scope } = readQuery(scopeQuerySchema, request.query)
       const body = readBody(newParticipantSchema, request.body)
       const added = await addParticipant(deps, caller, id, body, scope)
-      response.status(201).location(`/v1/meetings/${id}/participants/${added.id}`).json(added)
+      const location = `/v1/meetings/${id}/participants/${added.id}`
+      sendVersioned(response.status(201).location(location), added)
     })
 
   router
@@ -44,7 +47,7 @@ export function participantsRoutes(deps: MeetingDeps): Router {
       const view = await asCaller(db, caller, tx =>
         showParticipant(tx, caller.organizationId, id, participantId),
       )
-      response.json(view)
+      sendVersioned(response, view)
     })
     .patch(async (request, response) => {
       const caller = callerOf(response)
@@ -54,12 +57,14 @@ export function participantsRoutes(deps: MeetingDeps): Router {
       await asCaller(db, caller, tx => showParticipant(tx, caller.organizationId, id, participantId))
       const { scope } = readQuery(scopeQuerySchema, request.query)
       const body = readBody(participantChangeSchema, request.body)
-      response.json(await changeParticipant(deps, caller, id, participantId, body, scope))
+      const ifMatch = ifMatchOf(response)
+      sendVersioned(response, await changeParticipant(deps, caller, id, participantId, body, scope, ifMatch))
     })
     .delete(async (request, response) => {
       const { scope } = readQuery(scopeQuerySchema, request.query)
       const caller = callerOf(response)
-      await removeParticipant(deps, caller, meetingIdOf(request), participantIdOf(request), scope)
+      const id = meetingIdOf(request)
+      await removeParticipant(deps, caller, id, participantIdOf(request), scope, ifMatchOf(response))
       response.status(204).end()
     })
 

@@ -16,6 +16,8 @@ export const VERSIONED: ReadonlySet<OperationId> = new Set<OperationId>([
   'changeWebhook',
   'deleteWebhook',
   'changeUser',
+  'changeParticipant',
+  'removeParticipant',
 ])
 
 const CHANGES = new Set(['POST', 'PUT', 'PATCH', 'DELETE'])

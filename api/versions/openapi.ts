@@ -15,6 +15,8 @@ const SHOWING: ReadonlySet<OperationId> = new Set<OperationId>([
   'getWebhook',
   'createUser',
   'getUser',
+  'addParticipant',
+  'getParticipant',
 ])
 
 const TAG = '"[\\x21\\x23-\\x7e]*"'

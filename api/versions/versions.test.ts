@@ -166,6 +166,13 @@ test.each<[string, () => Promise<string>, string, object, boolean]>([
     { name: 'A' },
     false,
   ],
+  [
+    'a participant',
+    async () => madeAt(`${(await made()).path}/participants`, { email: 'eva@otra.example' }),
+    'PATCH',
+    { name: 'Eva' },
+    true,
+  ],
   ['retention', async () => `${(await made()).path}/retention`, 'PATCH', { retentionDays: 30 }, false],
 ])('%s has a version too', async (_what, pathOf, method, body, deleted) => {
   const path = await pathOf()
