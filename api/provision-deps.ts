@@ -25,7 +25,7 @@ export interface FollowedCalendar {
    * Follows what nobody has read yet of a meeting's event. For whoever holds the meeting's lock.
    * @throws {ChangedThere} when there was something: the meeting is another one now
    */
-  followFirst(meeting: MeetingRow, there: CalendarEvent): Promise<void>
+  followFirst(meeting: MeetingRow, there: CalendarEvent, signal: AbortSignal): Promise<void>
   /** What is to be kept of an event as the one that was read last. */
   seenOf(meeting: MeetingRow, invited: readonly ParticipantRow[], there: CalendarEvent): CalendarSeen
 }

@@ -113,7 +113,7 @@ async function tellProvider(
   followFirst: boolean,
 ): Promise<ProvisionedMeeting | undefined> {
   const { provider, clock, log, calendar } = deps
-  const look = (there: CalendarEvent) => calendar?.followFirst(meeting, there) ?? Promise.resolve()
+  const look = (there: CalendarEvent) => calendar?.followFirst(meeting, there, signal) ?? Promise.resolve()
   const looking = followFirst ? { look } : {}
   const seen = (there: CalendarEvent) => ({ calendarSeen: calendar?.seenOf(meeting, invited, there) })
   if (series) {

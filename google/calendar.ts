@@ -61,7 +61,7 @@ export interface Calendar {
   putEvent(meeting: MeetingToPut, signal?: AbortSignal): Promise<PutEvent>
   /**
    * Changes the fields given; participants are the whole new list. Guests are told, unless nothing changed.
-   * @param look is asked with the event that is about to be changed: where it throws, the event stays as it is
+   * @param look is asked with the event that is about to be changed, also with a cancelled one: where it throws, the event stays as it is
    * @returns the event as it is then
    */
   patchEvent(
@@ -130,8 +130,8 @@ export function createCalendar(deps: {
   ): Promise<Event> => {
     for (let reads = 1; ; reads++) {
       const event = await get(eventId, signal)
-      refuseCancelled(event, eventId)
       await look?.(asRead(event))
+      refuseCancelled(event, eventId)
       const requestBody = change(event)
       if (!requestBody) return event
       const headers = { 'if-match': event.etag ?? '*' }

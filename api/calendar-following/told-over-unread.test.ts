@@ -92,4 +92,41 @@ describe('a change of a caller that Google is told of before what people changed
     expect(await patch(id, { topic: 'Otro más' })).toMatchObject({ topic: 'Otro más', description: 'Sala 3' })
     expect(eventOf(await world.eventOf(id)).description).toMatch(/^Sala 3/)
   })
+
+  const cancel = (eventId: string) => world.google.personDoes({ do: 'cancel', as: HOST, eventId })
+
+  test('of a meeting that people cancelled earlier makes another event, and the audit log says why', async () => {
+    const { id, eventId } = await makeOne()
+    await cancel(eventId)
+    const answer = await patch(id, { topic: 'Sigue' })
+    expect(answer).toMatchObject({ status: 'scheduled', topic: 'Sigue', google: 'up_to_date' })
+    const another = await world.eventOf(id)
+    expect(another).not.toBe(eventId)
+    expect(eventOf(another)).toMatchObject({ status: 'confirmed', summary: 'Sigue' })
+    expect(await notedBy(id, 'google')).toMatchObject([
+      { action: 'meeting.conflict', detail: { winner: 'caller', fields: ['status'] } },
+    ])
+    // What is known of the first event says nothing of the other one.
+    expect((await world.api.call('DELETE', `/v1/meetings/${id}`)).status).toBe(204)
+    expect(await world.read(id)).toMatchObject({ status: 'cancelled' })
+  })
+
+  test('does not bring back what people cancelled after it', async () => {
+    const { id, eventId } = await makeOne()
+    const { faults } = world.google
+    faults.add({ kind: 'error', method: 'events.get', status: 403, reason: 'forbidden', count: 1000 })
+    const body = { topic: 'Para nada' }
+    expect((await world.api.call('PATCH', `/v1/meetings/${id}`, { body })).status).toBe(502)
+    await cancel(eventId)
+    faults.clear()
+    await world.api.db.execute(sql`update pgboss.job set start_after = now()
+      where name = 'provision-meeting' and singleton_key = ${id} and state < 'active'`)
+    const after = await world.becomes(id, ({ status }) => status === 'cancelled', 15_000)
+    expect(after).toMatchObject({ google: 'up_to_date', recording: { status: 'cancelled' } })
+    expect(await world.eventOf(id)).toBe(eventId)
+    expect(await notedBy(id, 'google')).toMatchObject([
+      { action: 'meeting.conflict', detail: { winner: 'calendar', fields: ['status'] } },
+      { action: 'meeting.cancelled' },
+    ])
+  })
 })

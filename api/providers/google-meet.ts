@@ -58,13 +58,16 @@ export function createGoogleMeet({ google, settings }: GoogleMeetDeps): MeetingP
     const { eventId, joinUrl, meetingCode } = place
     let known = joinUrl !== null && meetingCode !== null ? { eventId, joinUrl, meetingCode } : undefined
     let eventNumber = eventNumberOf(eventId)
-    const change = (id: string) => calendar.patchEvent(id, details, signal, place.look)
     for (let newEvents = 0; ; newEvents++) {
       try {
-        if (known) return { ...known, there: await change(known.eventId) }
+        if (known) {
+          const there = await calendar.patchEvent(known.eventId, details, signal, place.look)
+          return { ...known, there }
+        }
         const { event, ...put } = await calendar.putEvent({ ...details, revision: eventNumber }, signal)
         // An insert that was cut off earlier may have left an event of an older revision.
-        return { ...put, there: place.changed ? await change(put.eventId) : event }
+        const there = place.changed ? await calendar.patchEvent(put.eventId, details, signal) : event
+        return { ...put, there }
       } catch (error) {
         // Somebody deleted the event in Google; a deleted event keeps its id, so another one is made.
         const deleted = isFault(error, 'gone') || (known !== undefined && isFault(error, 'not_found'))
