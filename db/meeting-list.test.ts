@@ -165,6 +165,11 @@ const FILTERS: Record<string, Asking> = {
   },
   'a word that few have': { filter: { text: 'CASO 7800' }, where: sql`m.topic ~ 'caso 7800'` },
   'a word that all have': { filter: { text: 'sesion' }, where: sql`true` },
+  'a word that all have, of a participant of few': {
+    filter: { text: 'sesion', participant: 'paciente8@otra.example' },
+    where: invited('paciente8@otra.example'),
+    mayRead: 200,
+  },
   'words that many have, but not the first': {
     filter: { text: 'retina seguimiento' },
     where: sql`m.description like '%retina%'`,
@@ -241,6 +246,13 @@ test('somebody who sees their own meetings only is not made to wait for all othe
   expect(ids.length).toBeGreaterThan(0)
   expect(read.whole).toEqual([])
   expect(read.rows).toBeLessThan(100)
+})
+
+test('words that many meetings have are looked for among one’s own only', async () => {
+  const ownOnly = { principal: 'user:x', email: 'paciente8@otra.example' }
+  const { ids, read } = await list({ text: 'sesion' }, { ownOnly })
+  expect(ids).toEqual((await allOf(invited(ownOnly.email), BY_START)).slice(0, PAGE))
+  expect(read.rows).toBeLessThan(200)
 })
 
 describe('what belongs to another organisation', () => {

@@ -47,7 +47,7 @@ export interface ListRequest {
   ownOnly: boolean
 }
 
-// So many with the words asked for are all put in order.
+// So many with the words asked for, or with all that is asked for beside the words, are all looked at.
 const FEW_MEETINGS = 20_000
 // With words of more, a page is soon full: so many meetings are walked past for each that is wanted, and so many where these were
 // not enough.
@@ -60,12 +60,19 @@ const [SOON, LATER] = [6, 30]
 export async function listMeetings(tx: Queryable, request: ListRequest): Promise<MeetingWithRecording[]> {
   const { text } = request.filter
   if (text === undefined) return meetingsOf(tx, request, pageOf(request))
+  const withWords = () => pageOf(request, { words: hasWords(meetings.id, request.organizationId, text) })
+  // Few, compared with the meetings of an organisation that have a word.
+  if (request.ownOnly) return meetingsOf(tx, request, withWords())
   const ofFew = await meetingsFound(tx, request, text, FEW_MEETINGS)
   if (ofFew) return ofFew
   for (const forEach of [SOON, LATER]) {
     const amongFirst = await meetingsOf(tx, request, pageAmongFirst(request, text, forEach))
     if (amongFirst.length === request.limit) return amongFirst
   }
+  const [rest] = await tx.execute<{ few: boolean }>(
+    sql`select count(*) <= ${FEW_MEETINGS} as few from (${pageOf(request, { limit: FEW_MEETINGS + 1 })}) rest`,
+  )
+  if (rest?.few) return meetingsOf(tx, request, withWords())
   return (await meetingsFound(tx, request, text)) ?? []
 }
 
@@ -81,8 +88,11 @@ function meetingsOf(tx: Queryable, request: ListRequest, page: SQL): Promise<Mee
     .orderBy(sql`page.at ${direction}, page.id ${direction}`)
 }
 
-/** Ids of a page's meetings, and what each of them goes by. */
-function pageOf(request: ListRequest, limit = request.limit): SQL {
+/** Ids of a page's meetings, and what each of them goes by. @param more.words a condition on their words */
+function pageOf(
+  request: ListRequest,
+  { limit = request.limit, words }: { limit?: number; words?: SQL } = {},
+): SQL {
   const { organizationId, filter, order, after } = request
   const [leading, ...others] = termsOf(filter)
   // The table in whose order the page is looked for.
@@ -103,6 +113,7 @@ function pageOf(request: ListRequest, limit = request.limit): SQL {
       isBetween(along.startsAt, filter),
       hasColumns(request),
       ...others.map(hasOneOf),
+      words,
       after && isBehind({ at, id }, order, after),
     )}
     order by ${at} ${direction}, ${id} ${direction} limit ${few}`
@@ -120,7 +131,7 @@ function pageAmongFirst(request: ListRequest, text: string, forEach: number): SQ
   const { organizationId, limit, order } = request
   const direction = directionOf(order)
   return sql`
-    select first.id, first.at from (${pageOf(request, forEach * limit)}) first
+    select first.id, first.at from (${pageOf(request, { limit: forEach * limit })}) first
     where ${hasWords(sql`first.id`, organizationId, text)}
     order by first.at ${direction}, first.id ${direction} limit ${sql.raw(String(limit))}`
 }
