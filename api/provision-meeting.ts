@@ -17,7 +17,7 @@ import { ChangedThere, type ProvisionDeps, wishOf } from './provision-deps.ts'
 import { sendBot } from './send-bot.ts'
 import { provisionSeries } from './series/provision-series.ts'
 
-// Whoever changes an event more often than this while Google is told of it has to wait for the next reading.
+// So that this ends, where people or Google's clock change an event again and again: then it is written all the same.
 const MOST_FOLLOWED_FIRST = 4
 
 /**
@@ -43,24 +43,16 @@ export async function provisionMeeting(
       await provisionSeries(deps, wanted.series.id, run)
       continue
     }
-    const made = await unlessFollowed(tellProvider(deps, wanted, run.signal, followed < MOST_FOLLOWED_FIRST))
-    if (made === FOLLOWED) {
+    let made: ProvisionedMeeting | undefined
+    try {
+      made = await tellProvider(deps, wanted, run.signal, followed < MOST_FOLLOWED_FIRST)
+    } catch (error) {
+      if (!(error instanceof ChangedThere)) throw error
       followed++
       continue
     }
     const meeting = await noteDone(deps, wanted, made, run.actor)
     if (meeting?.revision === wanted.meeting.revision) return { ...wanted, meeting }
-  }
-}
-
-const FOLLOWED = Symbol('what people changed was followed first')
-
-async function unlessFollowed<T>(work: Promise<T>): Promise<T | typeof FOLLOWED> {
-  try {
-    return await work
-  } catch (error) {
-    if (error instanceof ChangedThere) return FOLLOWED
-    throw error
   }
 }
 
