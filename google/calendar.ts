@@ -61,7 +61,7 @@ export interface Calendar {
   putEvent(meeting: MeetingToPut, signal?: AbortSignal): Promise<PutEvent>
   /**
    * Changes the fields given; participants are the whole new list. Guests are told, unless nothing changed.
-   * @param look is asked with the event that is about to be changed, also with a cancelled one: where it throws, the event stays as it is
+   * @param look is shown also an event that was cancelled
    * @returns the event as it is then
    */
   patchEvent(
@@ -76,6 +76,7 @@ export interface Calendar {
   attachRecording(eventId: string, attachment: Attachment, signal?: AbortSignal): Promise<void>
 }
 
+/** Is shown an event before it is changed. What it throws comes back, and nothing is changed. */
 export type Look = (there: CalendarEvent) => Promise<void>
 
 type CalendarSettings = Pick<Config['google'], 'organizer' | 'botEmail' | 'timeoutMs'>

@@ -1,6 +1,7 @@
 import type { Recurrence } from '../../calendar/recurrence.ts'
 import type { ReminderRule } from '../../calendar/reminders.ts'
 import type { SpaceConfiguration } from '../../db/schema.ts'
+import type { Look } from '../../google/calendar.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
 
 /** Whose calls Testigo can make. */
@@ -37,9 +38,6 @@ interface CallPlace {
   changed: boolean
   look?: Look | undefined
 }
-
-/** Is shown the host's event before it is changed. What it throws comes back, and nothing is changed. */
-export type Look = (there: CalendarEvent) => Promise<void>
 
 /** A call that the provider has made. */
 export interface ProvidedCall {
