@@ -101,7 +101,11 @@ export async function startEmbeddedPostgres(
 }
 
 // Its own default is 128 MB whatever the machine has, which the indexes of a million meetings are many times over.
-const cacheMegabytes = () => Math.max(128, Math.min(1024, Math.floor(totalmem() / 8 / 2 ** 20)))
+function cacheMegabytes(): number {
+  // 0 where a container has no limit of its own.
+  const memory = Math.min(totalmem(), process.constrainedMemory() || Number.POSITIVE_INFINITY)
+  return Math.max(128, Math.min(1024, Math.floor(memory / 8 / 2 ** 20)))
+}
 
 function serverAt(url: string, stopOnce: () => Promise<void>): DatabaseServer {
   let stopped: Promise<void> | undefined
