@@ -34,6 +34,9 @@ export const dateTime = rfc3339.transform(text => new Date(text)).meta(OF_INSTAN
 export const ALL_DAY =
   'is a day without a time: all-day events are not recorded. Send when the call begins and ends, such as 2026-11-23T10:00:00-05:00'
 
+// Google Calendar keeps whole seconds: with fractions, its own event would look like one that people moved.
+const wholeSecond = (at: Date) => new Date(Math.floor(at.getTime() / 1000) * 1000)
+
 const meetingTime = z
   .string()
   .refine(text => !/^\d{4}-\d{2}-\d{2}$/.test(text), {
@@ -41,8 +44,8 @@ const meetingTime = z
     abort: true,
   })
   .check(rfc3339)
-  .transform(text => new Date(text))
-  .meta(OF_INSTANT)
+  .transform(text => wholeSecond(new Date(text)))
+  .meta({ ...OF_INSTANT, description: 'RFC 3339 with an offset; fractions of a second are left out' })
 
 // What the page of /docs offers to try.
 const NEW_MEETING_EXAMPLE = {

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import type { Transaction } from '../../db/connect.ts'
 import { awaitAnew, hasEverMet, hasTwin, reviveMeeting } from '../../db/meeting-comeback.ts'
 import { linkFound, noteFollowed } from '../../db/meeting-following.ts'
 import { insertMeeting, listInvited, lockMeeting, type MeetingRow } from '../../db/meetings.ts'
+import { newRowId } from '../../db/row-id.ts'
 import { removeException, type SeriesRow } from '../../db/series.ts'
 import { announceMeeting } from '../../db/webhooks.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
@@ -19,7 +19,7 @@ export function takesPlaceAgain(
   const { start, end } = event
   if (meeting.syncedRevision < meeting.revision || !start || !end || end <= now) return undefined
   if (meeting.status === 'cancelled') return isPutBack(meeting, event) ? 'restored' : undefined
-  return start > now && isOtherTime(meeting, start) ? 'moved_on' : undefined
+  return start > now && start.getTime() !== meeting.startsAt.getTime() ? 'moved_on' : undefined
 }
 
 /** Where a caller cancelled, an old reading may still show the event alive: it has to be changed later than that. */
@@ -32,12 +32,7 @@ function isPutBack({ calendarSeen, cancelledAt }: MeetingRow, { etag, updatedAt 
 /** Is the event of a meeting whose bot is in its room, or whose people are, moved to a time to come? */
 export function isPutOff(meeting: MeetingRow, { start, end }: CalendarEvent, now: Date): boolean {
   if (meeting.status !== 'in_progress' || !start || !end) return false
-  return start > now && end > start && isOtherTime(meeting, start)
-}
-
-/** Google keeps whole seconds. */
-function isOtherTime({ startsAt }: MeetingRow, start: Date): boolean {
-  return Math.abs(start.getTime() - startsAt.getTime()) >= 1000
+  return start > now && end > start && start.getTime() !== meeting.startsAt.getTime()
 }
 
 /**
@@ -91,7 +86,7 @@ async function makeAnother(
     startsAt: event.start ?? meeting.startsAt,
     endsAt: event.end ?? meeting.endsAt,
   }
-  const id = randomUUID()
+  const id = newRowId()
   const { organizationId, eventId, organizer, createdBy } = meeting
   const { topic, description, timeZone, relatedType, relatedId, customFields, patience } = meeting
   const { redundancy, reminders, calendarSeries } = meeting

@@ -58,6 +58,23 @@ describe('a change made in the calendar is followed by push', () => {
     expect(world.asked('events.patch')).toBe(0)
   })
 
+  test('a meeting asked for with fractions of a second, which Google does not keep, is not taken for moved', async () => {
+    const { start, end } = inDays(3)
+    const fine = { start: start.replace('.000Z', '.417Z'), end: end.replace('.000Z', '.999Z') }
+    const { id, ...made } = await world.make(fine)
+    expect(made).toMatchObject({ start, end })
+    await idle(world)
+    expect((await world.audited(id)).filter(({ actor }) => actor === 'google')).toEqual([])
+    const answer = await world.api.call('PATCH', `/v1/meetings/${id}`, { body: { end: fine.end } })
+    expect(answer).toMatchObject({ status: 200, body: { start, end } })
+    // It has nothing to follow until Google has told of both.
+    const to = inDays(4)
+    await changeOf(world, await world.eventOf(id), to)
+    await world.becomes(id, meeting => sameTime(meeting.start, to.start))
+    const noted = (await world.audited(id)).filter(({ actor }) => actor === 'google')
+    expect(noted.map(({ action }) => action)).toEqual(['meeting.changed'])
+  })
+
   test('cancelled: no bot comes, and the event is not cancelled once more', async () => {
     const { id } = await world.make()
     await world.google.personDoes({ do: 'cancel', as: HOST, eventId: await world.eventOf(id) })
