@@ -441,8 +441,13 @@ export const meetings = pgTable(
     index('meetings_by_creator').on(table.organizationId, table.createdBy),
     unique('meetings_external_id').on(table.organizationId, table.externalId),
     index('meetings_by_event').on(table.eventId),
-    index('meetings_by_space').on(table.spaceName),
-    index('meetings_by_calendar_series').on(table.calendarSeries),
+    index('meetings_by_space').on(table.spaceName).where(sql`${table.spaceName} is not null`),
+    index('meetings_by_calendar_series')
+      .on(table.calendarSeries)
+      .where(sql`${table.calendarSeries} is not null`),
+    index('meetings_cancelled')
+      .on(sql`lower(${table.organizer})`, table.cancelledAt)
+      .where(sql`${table.cancelledAt} is not null`),
     index('meetings_by_start').on(table.organizationId, table.startsAt, table.id),
     index('meetings_by_creation').on(table.organizationId, table.createdAt, table.id),
     index('meetings_by_status').on(table.organizationId, table.status, table.startsAt, table.id),
@@ -460,10 +465,13 @@ export const meetings = pgTable(
       table.startsAt,
       table.id,
     ),
-    index('meetings_by_series').on(table.organizationId, table.seriesId, table.startsAt, table.id),
+    index('meetings_by_series')
+      .on(table.organizationId, table.seriesId, table.startsAt, table.id)
+      .where(sql`${table.seriesId} is not null`),
     uniqueIndex('meetings_of_series')
       .on(table.seriesId, table.originalStart)
       .where(sql`${table.status} <> 'cancelled'`),
+    index('meetings_to_sync').on(table.updatedAt).where(sql`${table.syncedRevision} < ${table.revision}`),
     index('meetings_to_remind').on(table.nextReminderAt).where(sql`${table.nextReminderAt} is not null`),
     check('meetings_series', sql`(${table.seriesId} is null) = (${table.originalStart} is null)`),
     check('meetings_status', sql`${table.status} in ${oneOf(MEETING_STATUSES)}`),

@@ -512,16 +512,18 @@ CREATE INDEX "meeting_terms_by_creation" ON "meeting_terms" USING btree ("organi
 CREATE INDEX "meeting_words_by_word" ON "meeting_words" USING gin ("words") WITH (fastupdate=false);--> statement-breakpoint
 CREATE INDEX "meetings_by_creator" ON "meetings" USING btree ("organization_id","created_by");--> statement-breakpoint
 CREATE INDEX "meetings_by_event" ON "meetings" USING btree ("event_id");--> statement-breakpoint
-CREATE INDEX "meetings_by_space" ON "meetings" USING btree ("space_name");--> statement-breakpoint
-CREATE INDEX "meetings_by_calendar_series" ON "meetings" USING btree ("calendar_series");--> statement-breakpoint
+CREATE INDEX "meetings_by_space" ON "meetings" USING btree ("space_name") WHERE "meetings"."space_name" is not null;--> statement-breakpoint
+CREATE INDEX "meetings_by_calendar_series" ON "meetings" USING btree ("calendar_series") WHERE "meetings"."calendar_series" is not null;--> statement-breakpoint
+CREATE INDEX "meetings_cancelled" ON "meetings" USING btree (lower("organizer"),"cancelled_at") WHERE "meetings"."cancelled_at" is not null;--> statement-breakpoint
 CREATE INDEX "meetings_by_start" ON "meetings" USING btree ("organization_id","starts_at","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_creation" ON "meetings" USING btree ("organization_id","created_at","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_status" ON "meetings" USING btree ("organization_id","status","starts_at","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_status_and_creation" ON "meetings" USING btree ("organization_id","status","created_at","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_organizer" ON "meetings" USING btree ("organization_id","organizer","starts_at","id");--> statement-breakpoint
 CREATE INDEX "meetings_by_related" ON "meetings" USING btree ("organization_id","related_type","related_id","starts_at","id");--> statement-breakpoint
-CREATE INDEX "meetings_by_series" ON "meetings" USING btree ("organization_id","series_id","starts_at","id");--> statement-breakpoint
+CREATE INDEX "meetings_by_series" ON "meetings" USING btree ("organization_id","series_id","starts_at","id") WHERE "meetings"."series_id" is not null;--> statement-breakpoint
 CREATE UNIQUE INDEX "meetings_of_series" ON "meetings" USING btree ("series_id","original_start") WHERE "meetings"."status" <> 'cancelled';--> statement-breakpoint
+CREATE INDEX "meetings_to_sync" ON "meetings" USING btree ("updated_at") WHERE "meetings"."synced_revision" < "meetings"."revision";--> statement-breakpoint
 CREATE INDEX "meetings_to_remind" ON "meetings" USING btree ("next_reminder_at") WHERE "meetings"."next_reminder_at" is not null;--> statement-breakpoint
 CREATE INDEX "participants_by_email" ON "participants" USING btree ("organization_id","email");--> statement-breakpoint
 CREATE INDEX "password_links_by_user" ON "password_links" USING btree ("user_id");--> statement-breakpoint
