@@ -1,3 +1,4 @@
+import { commitUnwaited } from '../db/commit-unwaited.ts'
 import type { Transaction } from '../db/connect.ts'
 import {
   keepEventId,
@@ -56,7 +57,11 @@ export async function provisionMeeting(
   }
 }
 
-/** @returns the meeting as it is now: of a later revision, or none, where somebody changed something meanwhile */
+/**
+ * @returns the meeting as it is now: of a later revision, or none, where somebody changed something meanwhile.
+ * Where the machine loses its power the note may be lost, and with it nothing: the meeting was on the disk before, with the
+ * job that tells the provider again and notes it again. So nobody waits for the disk a second time.
+ */
 async function noteDone(
   { db, jobs, clock, settings }: ProvisionDeps,
   { meeting, recordingStatus }: MeetingToProvision,
@@ -67,7 +72,8 @@ async function noteDone(
   const over = isFinal(recordingStatus) || recordingStatus === 'finishing'
   const note = async (tx: Transaction, withJobs: boolean) => {
     // One trip for all, although what is sent here is only right where nothing has changed.
-    const [noted] = await together([
+    const [, noted] = await together([
+      commitUnwaited(tx),
       noteProvisioned(tx, meeting, made, { actor, now: new Date(now) }),
       withJobs && jobs.withdraw(tx, 'provision-meeting', meeting.id),
       withJobs && made && !over && sendBot({ jobs, settings }, tx, meeting, now),
