@@ -42,6 +42,7 @@ export async function dispatch(
   request: IncomingMessage,
   response: ServerResponse,
 ): Promise<void> {
+  const cameAtMs = performance.now()
   const url = new URL(request.url ?? '/', world.origin)
   if (url.pathname.startsWith('/_sandbox/')) return send(response, await controlAnswer(world, request, url))
   if (url.pathname.startsWith('/file/d/')) return send(response, viewerAnswer(world, request, url))
@@ -59,6 +60,7 @@ export async function dispatch(
   }
   if (world.faults.take(['cut'], route.service, route.method)) return cut(world, route, request)
   note(world, route, answer.status ?? 200)
+  await world.beforeAnswer({ service: route.service, cameAtMs })
   await send(response, answer)
 }
 

@@ -46,6 +46,8 @@ export interface GoogleOptions {
   plainPushHosts?: readonly string[]
   /** The sandbox's clock, in milliseconds since 1970. */
   nowMs?: () => number
+  /** Called before an answer leaves, which waits for it: a Google that is far away. */
+  beforeAnswer?: World['beforeAnswer']
 }
 
 /** Google on loopback: every API at one origin with Google's own paths. */
@@ -126,6 +128,7 @@ export async function startGoogle(options: GoogleOptions): Promise<GoogleSandbox
     faults: new Faults(),
     timers: new OwnedTimers(),
     nowMs,
+    beforeAnswer: options.beforeAnswer ?? (() => {}),
     onConference: options.onConference ?? (() => {}),
     onCancelled: options.onCancelled ?? (() => {}),
     onCalendarChange: calendars => tellChannels(world, calendars),

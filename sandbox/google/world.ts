@@ -1,5 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Faults } from './faults.ts'
+import type { Faults, ServiceName } from './faults.ts'
 import type { Caller, Identity } from './identity.ts'
 import type { OidcSigner } from './oidc.ts'
 import type { ParameterValue } from './request-check.ts'
@@ -35,12 +35,21 @@ export interface World {
   faults: Faults
   timers: OwnedTimers
   nowMs: () => number
+  /** Every answer to a request that was understood waits for it. */
+  beforeAnswer: (request: AnsweredRequest) => void | Promise<void>
   onConference: (conference: NewConference) => void | Promise<void>
   onCancelled: (cancelled: { code: string; eventId: string }) => void | Promise<void>
   /** Something changed in these calendars. */
   onCalendarChange: (calendars: ReadonlySet<string>) => void
   /** Something happened in a call or to what it leaves behind. */
   onMeetEvent: (event: MeetEvent) => void
+}
+
+/** What is about to be answered. */
+export interface AnsweredRequest {
+  service: ServiceName
+  /** By `performance.now()`. */
+  cameAtMs: number
 }
 
 /** What Workspace Events tells of: `kind` as in `google.workspace.meet.<kind>`. */
