@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import type { Recurrence } from '../calendar/recurrence.ts'
 import type { Clock } from '../clock.ts'
@@ -14,7 +13,9 @@ import {
   type MeetingRow,
   type MeetingWish,
 } from '../db/meetings.ts'
+import { newRowId } from '../db/row-id.ts'
 import type { TenantDatabase } from '../db/tenant.ts'
+import { together } from '../db/together.ts'
 import { asCaller, type Caller } from './caller.ts'
 import { chooseHost } from './choose-host.ts'
 import { refuseBadCustomFields } from './custom-fields/check.ts'
@@ -66,19 +67,29 @@ export async function createMeeting(
   caller: Caller,
   body: NewMeetingBody,
 ): Promise<MeetingView> {
-  const { db, clock } = deps
+  const { db, clock, googleLimitMs } = deps
   const { organizationId, actor } = caller
+  const wanted = readNewMeeting(deps, body, clock.now())
+  const newId = newRowId()
   // Only for whoever has just written it: what is returned below is kept for a repeat, which reads it anew.
   let written: MeetingToProvision | undefined
-  const wanted = readNewMeeting(deps, body, clock.now())
-  const { meetingId, touched } = await twiceWhereTaken(isTaken =>
+  const writing = twiceWhereTaken(isTaken =>
     changeOnce(db, caller, async tx => {
-      const made = await writeMeeting(tx, deps, caller, wanted, { isTaken })
+      const made = await writeMeeting(tx, deps, caller, wanted, { newId, isTaken })
       written = made.written
       return { meetingId: made.meetingId, touched: made.touched }
     }),
   )
-  const outcome = await tellAtOnce(deps, organizationId, touched, actor, deps.googleLimitMs, written)
+  // Nobody else knows of it, so that it is locked while it is written: one trip less to wait for.
+  const newOne = { id: newId, organizationId }
+  const told = wanted.recurrence
+    ? undefined
+    : deps.provisioning.atOnce(newOne, actor, googleLimitMs, () => writing.then(() => written))
+  const [{ meetingId, touched }, toldOfNew] = await together([writing, told])
+  const outcome =
+    toldOfNew && meetingId === newId
+      ? toldOfNew
+      : await tellAtOnce(deps, organizationId, touched, actor, googleLimitMs)
   const what = touched.seriesIds.length > 0 ? 'series' : 'meeting'
   refuseUnlessDone(outcome, meetingId, `The ${what} is kept and will be made as soon as Google allows it.`)
   const { meeting: made } = outcome
@@ -119,6 +130,7 @@ export function readNewMeeting(
 /**
  * Writes a meeting, or a series with its meetings, and the jobs that tell the provider of it. With an external id whose
  * meeting was never finished it is that one.
+ * @param how.newId its id, where it is a new meeting by itself
  * @param how.isTaken its external id is known to be taken
  * @param how.jobDelayMs how long whoever tells the provider at once is given before the jobs are due
  * @returns the meeting, or the first one of the series
@@ -130,7 +142,7 @@ export async function writeMeeting(
   deps: Pick<MeetingDeps, 'provider' | 'clock' | 'organizer' | 'jobs'>,
   caller: Caller,
   { wish, recurrence, organizer: wanted }: NewMeeting,
-  { isTaken, jobDelayMs }: { isTaken: boolean; jobDelayMs?: number },
+  { newId = newRowId(), isTaken, jobDelayMs }: { newId?: string; isTaken: boolean; jobDelayMs?: number },
 ): Promise<{
   meetingId: string
   seriesId: string | undefined
@@ -142,8 +154,9 @@ export async function writeMeeting(
   const { provider, clock, jobs } = deps
   const send = (touched: Touched) => sendJobs(jobs, tx, touched, clock.now(), jobDelayMs)
   const organizer = await chooseHost(tx, caller, wanted, deps.organizer)
-  await refuseBadCustomFields(tx, organizationId, wish.customFields)
+  const fieldsAreGood = () => refuseBadCustomFields(tx, organizationId, wish.customFields)
   if (recurrence) {
+    await fieldsAreGood()
     const of = { organizer, provider, now: clock.now() }
     const { seriesId, meetingId } = await writeNewSeries(tx, caller, wish, recurrence, of)
     const touched = { seriesIds: [seriesId], meetingIds: [] }
@@ -152,18 +165,22 @@ export async function writeMeeting(
   }
   const alone = (meetingId: string) => ({ seriesIds: [], meetingIds: [meetingId] })
   if (isTaken) {
+    await fieldsAreGood()
     const meetingId = await unfinishedTwin(tx, organizationId, wish, organizer)
     await send(alone(meetingId))
     return { meetingId, seriesId: undefined, touched: alone(meetingId) }
   }
-  const meetingId = randomUUID()
   const row = {
-    ...{ ...wish, id: meetingId, organizationId, organizer },
-    ...{ provider: provider.name, eventId: provider.eventIdOf(meetingId), createdBy: principal },
+    ...{ ...wish, id: newId, organizationId, organizer },
+    ...{ provider: provider.name, eventId: provider.eventIdOf(newId), createdBy: principal },
   }
-  const inserted = await insertMeeting(tx, row, actor, () => send(alone(meetingId)))
+  // In one trip: what is refused undoes what was written.
+  const [, inserted] = await together([
+    fieldsAreGood(),
+    insertMeeting(tx, row, actor, () => send(alone(newId))),
+  ])
   const written = { ...inserted, recordingStatus: 'pending' as const, series: null }
-  return { meetingId, seriesId: undefined, touched: alone(meetingId), written }
+  return { meetingId: newId, seriesId: undefined, touched: alone(newId), written }
 }
 
 /** The row that an earlier sending of the same request left behind; anything else with this external id refuses. */

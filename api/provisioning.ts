@@ -18,12 +18,15 @@ export type ProvisionOutcome =
   | { kind: 'unavailable'; retryAfterSeconds: number }
 
 export interface Provisioning {
-  /** Tells Google now and waits at most `limitMs`. @param written the meeting as it was just committed, where that is known */
+  /**
+   * Tells Google now and waits at most `limitMs`.
+   * @param writing waits for a meeting that is only being written, and gives it as it was committed. It is locked meanwhile
+   */
   atOnce(
     meeting: { id: string; organizationId: string },
     actor: Actor,
     limitMs: number,
-    written?: MeetingToProvision,
+    writing?: () => Promise<MeetingToProvision | undefined>,
   ): Promise<ProvisionOutcome>
   /** The same for a series: its event, and the links of its meetings. */
   seriesAtOnce(series: { id: string }, actor: Actor, limitMs: number): Promise<ProvisionOutcome>
@@ -131,9 +134,10 @@ export function createProvisioning(
   }
 
   return {
-    atOnce: (meeting, actor, limitMs, written) =>
+    atOnce: (meeting, actor, limitMs, writing) =>
       tellAtOnce(meeting.id, limitMs, {
-        tell: () => provisionMeeting(deps, meeting.id, { actor, signal: closing.signal, written }),
+        tell: async () =>
+          provisionMeeting(deps, meeting.id, { actor, signal: closing.signal, written: await writing?.() }),
         noteFault: ({ service, code, reason }) =>
           noteMeetingEvent(db, meeting, actor, 'meeting.google_failed', { service, code, reason }),
       }),

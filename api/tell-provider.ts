@@ -1,7 +1,6 @@
 import type { Clock } from '../clock.ts'
 import type { Transaction } from '../db/connect.ts'
 import type { OpenJobs } from '../db/jobs.ts'
-import type { MeetingToProvision } from '../db/meeting-provisioning.ts'
 import { Problem } from './problem.ts'
 import { JOB_DELAY_MS, type Provisioning, type ProvisionOutcome } from './provisioning.ts'
 
@@ -18,7 +17,6 @@ interface TellDeps {
 
 /**
  * Tells the provider at once, all within the limit. What it was not told goes on as a job.
- * @param written a meeting among them as it was just committed
  * @returns how it went, with the last meeting of them
  */
 export async function tellAtOnce(
@@ -27,7 +25,6 @@ export async function tellAtOnce(
   { seriesIds, meetingIds }: Touched,
   actor: string,
   limitMs: number,
-  written?: MeetingToProvision,
 ): Promise<ProvisionOutcome> {
   const end = clock.now() + limitMs
   const left = () => Math.max(1, end - clock.now())
@@ -37,8 +34,7 @@ export async function tellAtOnce(
   }
   let last: ProvisionOutcome = { kind: 'done' }
   for (const id of meetingIds) {
-    const known = written?.meeting.id === id ? written : undefined
-    last = await provisioning.atOnce({ id, organizationId }, actor, left(), known)
+    last = await provisioning.atOnce({ id, organizationId }, actor, left())
     if (last.kind !== 'done') return last
   }
   return last

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { and, asc, eq, exists, gt, isNotNull, isNull, lte, max, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Ending } from './endings.ts'
 import { findRecording, hasMedia, type Meeting, moveRecording, type Recording } from './recordings.ts'
+import { newRowId } from './row-id.ts'
 import { type Artefact, attempts, meetings, presences, recordings, segments } from './schema.ts'
 import { isFinal } from './states.ts'
 import { together } from './together.ts'
@@ -82,7 +82,7 @@ async function insertAttempt(
   const [attempt] = await tx
     .insert(attempts)
     .values({
-      ...{ id: randomUUID(), organizationId, recordingId, ...facts },
+      ...{ id: newRowId(), organizationId, recordingId, ...facts },
       startedAt: sql`now()`,
       heartbeatAt: sql`now()`,
     })

@@ -1,8 +1,8 @@
-import { randomUUID } from 'node:crypto'
 import { and, eq, inArray, isNull, sql } from 'drizzle-orm'
 import type { Queryable, Transaction } from './connect.ts'
 import { type Actor, type MeetingRow, noteMeetingEvent } from './meetings.ts'
 import { endMeeting } from './recordings.ts'
+import { newRowId } from './row-id.ts'
 import { attempts, meetings, presences, recordings } from './schema.ts'
 import { announceMeeting, announceToldParticipant } from './webhooks.ts'
 
@@ -87,7 +87,7 @@ export async function noteToldStay(tx: Transaction, meeting: MeetingRow, stay: T
   if (!known) {
     if (!isSeen) await announceToldParticipant(tx, meeting, { kind: 'joined', session, name, at: from })
     await tx.insert(presences).values({
-      ...{ id: randomUUID(), organizationId, meetingId, source: 'told', personKey: session, name },
+      ...{ id: newRowId(), organizationId, meetingId, source: 'told', personKey: session, name },
       ...{ joinedAt: from, leftAt: to },
     })
     await tx

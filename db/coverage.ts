@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import { appendAudit } from './audit.ts'
 import { noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import { mailAdministrators } from './mails.ts'
+import { newRowId } from './row-id.ts'
 import {
   type Coverage,
   meetingEvents,
@@ -64,7 +64,7 @@ export async function saveGooglePresences(
   if (stays.length > 0)
     await tx.insert(presences).values(
       stays.map(({ key, name, bot, from, to }) => ({
-        id: randomUUID(),
+        id: newRowId(),
         organizationId,
         meetingId,
         source: 'google' as const,

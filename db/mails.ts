@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto'
 import { and, asc, eq, isNull, sql } from 'drizzle-orm'
 import type { Database, Queryable } from './connect.ts'
+import { newRowId } from './row-id.ts'
 import {
   type MailKind,
   mails,
@@ -88,7 +88,7 @@ async function writeMails(
     .insert(mails)
     .values(
       [...new Set(recipients)].map(recipient => ({
-        id: randomUUID(),
+        id: newRowId(),
         organizationId,
         meetingId,
         kind,

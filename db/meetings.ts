@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { and, asc, eq, inArray, isNull, notInArray, sql } from 'drizzle-orm'
 import { type AuditNote, noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import { meetingFacts } from './meeting-facts.ts'
 import { moveRecording } from './recordings.ts'
+import { newRowId } from './row-id.ts'
 import { meetingEvents, meetings, type Patience, participants, type Reminder, recordings } from './schema.ts'
 import { together } from './together.ts'
 import { announceMeeting } from './webhooks.ts'
@@ -82,7 +82,7 @@ export async function insertMeeting(
   beside: () => Promise<void> = async () => {},
 ): Promise<{ meeting: MeetingRow; invited: ParticipantRow[] }> {
   const { participants: wanted, ...row } = made
-  const people = wanted.map(person => ({ ...person, id: randomUUID() }))
+  const people = wanted.map(person => ({ ...person, id: newRowId() }))
   const facts = { ...row, status: 'scheduled' as const, seriesId: null, reminders: row.reminders ?? [] }
   const insertion = insertRow(tx, row)
   try {
@@ -119,7 +119,7 @@ async function insertRecording(
   tx: Transaction,
   { id: meetingId, organizationId }: Pick<NewMeeting, 'id' | 'organizationId'>,
 ): Promise<void> {
-  await tx.insert(recordings).values({ id: randomUUID(), organizationId, meetingId })
+  await tx.insert(recordings).values({ id: newRowId(), organizationId, meetingId })
 }
 
 /** Reminders count from the moment in which they, or the times, were settled: what was due before is not sent. */
@@ -320,7 +320,7 @@ async function invite(
     .insert(participants)
     .values(
       invited.map(person => ({
-        id: randomUUID(),
+        id: newRowId(),
         organizationId: meeting.organizationId,
         meetingId: meeting.id,
         ...person,

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { and, asc, eq, inArray, isNull, lt, sql } from 'drizzle-orm'
 import { noteAudit } from './audit-notes.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import type { Ending } from './endings.ts'
 import { mailAdministrators } from './mails.ts'
+import { newRowId } from './row-id.ts'
 import { attempts, meetingEvents, meetings, presences, recordings, segments } from './schema.ts'
 import { canMoveRecording, RECORDING_STATUSES, type RecordingStatus } from './states.ts'
 import { together } from './together.ts'
@@ -123,7 +123,7 @@ export async function notePresence(
   }
   await db
     .insert(presences)
-    .values({ id: randomUUID(), ...of, personKey: change.personKey, name: change.name, joinedAt: change.at })
+    .values({ id: newRowId(), ...of, personKey: change.personKey, name: change.name, joinedAt: change.at })
   await db
     .update(meetings)
     .set({ actualStart: change.at })

@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { and, asc, eq, gt, gte, inArray, isNull, lt, ne, or, sql } from 'drizzle-orm'
 import { noteAudit } from './audit-notes.ts'
 import { fingerprint } from './changed-fields.ts'
 import type { Queryable, Transaction } from './connect.ts'
 import { type Actor, type auditMeeting, type MeetingRow, remindFrom } from './meetings.ts'
+import { newRowId } from './row-id.ts'
 import { meetingEvents, meetings, participants, recordings, series } from './schema.ts'
 
 export type SeriesRow = typeof series.$inferSelect
@@ -133,7 +133,7 @@ export async function insertOccurrences(
       .values(
         some.map(({ originalStart, eventId }) => ({
           ...template,
-          id: randomUUID(),
+          id: newRowId(),
           nextReminderAt: remindFrom(template.reminders),
           organizationId,
           seriesId: row.id,
@@ -154,7 +154,7 @@ export async function insertOccurrences(
       )
       .returning()
     const ids = inserted.map(({ id }) => ({ organizationId, meetingId: id }))
-    await tx.insert(recordings).values(ids.map(one => ({ ...one, id: randomUUID() })))
+    await tx.insert(recordings).values(ids.map(one => ({ ...one, id: newRowId() })))
     await tx.insert(meetingEvents).values(ids.map(one => ({ ...one, actor, kind: 'meeting.created' })))
     for (let from = 0; from < ids.length && invited.length > 0; from += PEOPLE_OF_AT_ONCE)
       await tx
@@ -162,7 +162,7 @@ export async function insertOccurrences(
         .values(
           ids
             .slice(from, from + PEOPLE_OF_AT_ONCE)
-            .flatMap(one => invited.map(person => ({ ...one, ...person, id: randomUUID() }))),
+            .flatMap(one => invited.map(person => ({ ...one, ...person, id: newRowId() }))),
         )
     made.push(...inserted)
   }

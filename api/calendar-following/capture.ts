@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto'
 import { sql } from 'drizzle-orm'
 import { isTimeZone } from '../../calendar/wall-time.ts'
 import {
@@ -10,6 +9,7 @@ import {
 } from '../../db/find-followed.ts'
 import { linkFound } from '../../db/meeting-following.ts'
 import { insertMeeting, type MeetingRow } from '../../db/meetings.ts'
+import { newRowId } from '../../db/row-id.ts'
 import { listAhead } from '../../db/series-following.ts'
 import { announceMeeting } from '../../db/webhooks.ts'
 import type { CalendarEvent } from '../../google/calendar-event.ts'
@@ -114,7 +114,7 @@ async function captureOne(
     )
     return
   }
-  const id = randomUUID()
+  const id = newRowId()
   // Before anything is asked of Google that it may refuse for an hour.
   const made = await db.transaction(async tx => {
     // The same call may stand in two calendars, which two processes may be reading.

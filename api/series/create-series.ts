@@ -1,9 +1,9 @@
-import { randomUUID } from 'node:crypto'
 import { isDeepStrictEqual } from 'node:util'
 import { parseRecurrence, type Recurrence } from '../../calendar/recurrence.ts'
 import { RecurrenceRefused, writeRule } from '../../calendar/recurrence-rule.ts'
 import type { Transaction } from '../../db/connect.ts'
 import { findMeetingByExternalId, type MeetingWish } from '../../db/meetings.ts'
+import { newRowId } from '../../db/row-id.ts'
 import {
   findSeriesByExternalId,
   firstMeeting,
@@ -57,7 +57,7 @@ export function newSeriesRow(
     'organizationId' | 'externalId' | 'lengthMs' | 'template' | 'organizer' | 'createdBy' | 'continues'
   >,
 ): Omit<NewSeries, 'expandedUntil'> & { id: string; eventId: string } {
-  const id = randomUUID()
+  const id = newRowId()
   return {
     ...rest,
     id,
