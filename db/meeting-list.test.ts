@@ -9,7 +9,7 @@ import { openTestDatabase } from './test-database.ts'
 
 const COUNT = 50_000
 const PAGE = 51
-// Fewer and more than are put in order at once.
+// Fewer and more than are put in order at once, see FEW_WITH_WORDS.
 const WORDS_OF_LAST = { retina: 4500, cornea: 5500 }
 
 let server: Awaited<ReturnType<typeof openTestDatabase>>

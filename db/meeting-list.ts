@@ -47,11 +47,12 @@ export interface ListRequest {
   ownOnly: boolean
 }
 
-// So many with the words asked for, or with all that is asked for beside the words, are all looked at.
+// So many with the words asked for are all put in order. With words of more a page is soon full: so many meetings are walked
+// past for each that is wanted, and so many where these were not enough.
+const FEW_WITH_WORDS = 5000
+const [SOON, LATER] = [6, 50]
+// So many with all that is asked for beside the words are all looked at.
 const FEW_MEETINGS = 20_000
-// With words of more, a page is soon full: so many meetings are walked past for each that is wanted, and so many where these were
-// not enough.
-const [SOON, LATER] = [6, 30]
 
 /**
  * One page of an organisation's meetings. What is asked for decides which index is gone along; each of them is in the order
@@ -63,7 +64,7 @@ export async function listMeetings(tx: Queryable, request: ListRequest): Promise
   const withWords = () => pageOf(request, { words: hasWords(meetings.id, request.organizationId, text) })
   // Few, compared with the meetings of an organisation that have a word.
   if (request.ownOnly) return meetingsOf(tx, request, withWords())
-  const ofFew = await meetingsFound(tx, request, text, FEW_MEETINGS)
+  const ofFew = await meetingsFound(tx, request, text, FEW_WITH_WORDS)
   if (ofFew) return ofFew
   for (const forEach of [SOON, LATER]) {
     const amongFirst = await meetingsOf(tx, request, pageAmongFirst(request, text, forEach))
