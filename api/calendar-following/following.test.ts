@@ -67,7 +67,7 @@ describe('a change made in the calendar is followed by push', () => {
     expect((await world.audited(id)).filter(({ actor }) => actor === 'google')).toEqual([])
     const answer = await world.api.call('PATCH', `/v1/meetings/${id}`, { body: { end: fine.end } })
     expect(answer).toMatchObject({ status: 200, body: { start, end } })
-    // It has nothing to follow until Google has told of both.
+    // What people really move is followed as before.
     const to = inDays(4)
     await changeOf(world, await world.eventOf(id), to)
     await world.becomes(id, meeting => sameTime(meeting.start, to.start))
