@@ -58,9 +58,9 @@ export async function provisionMeeting(
 }
 
 /**
- * @returns the meeting as it is now: of a later revision, or none, where somebody changed something meanwhile.
- * Where the machine loses its power the note may be lost, and with it nothing: the meeting was on the disk before, with the
- * job that tells the provider again and notes it again. So nobody waits for the disk a second time.
+ * Notes what the provider knows now. Nobody waits for the disk a second time: a power cut may cost the note, and with it
+ * nothing, since the meeting was on the disk before, with the job that tells the provider again and notes it again.
+ * @returns the meeting as it is now: of a later revision, or none, where somebody changed something meanwhile
  */
 async function noteDone(
   { db, jobs, clock, settings }: ProvisionDeps,

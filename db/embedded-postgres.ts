@@ -71,7 +71,7 @@ export async function startEmbeddedPostgres(
       ...(durable
         ? [
             ...['-c', `shared_buffers=${cacheMegabytes()}MB`],
-            // After a restart the cache is filled with what it held: else the first searches take seconds.
+            // After a restart the cache is filled with what it held: else the first who search wait for the disk.
             ...['-c', 'shared_preload_libraries=pg_prewarm'],
           ]
         : ['-c', 'fsync=off', '-c', 'full_page_writes=off']),
